@@ -36,7 +36,9 @@ function(oxplow_add_kernel_tiers target)
         add_library(${object} OBJECT ${body})
         target_include_directories(${object} PRIVATE ${PROJECT_SOURCE_DIR})
         target_compile_definitions(${object} PRIVATE OXPLOW_ISA=${tier} OXPLOW_TIER_${tier}=1)
-        target_compile_options(${object} PRIVATE ${OXPLOW_FLAGS_${tier}} -fno-math-errno -fno-trapping-math -ffp-contract=fast)
+        target_compile_options(${object} PRIVATE ${OXPLOW_FLAGS_${tier}} -fno-math-errno -fno-trapping-math -ffp-contract=fast
+                               -fno-stack-protector -fno-stack-clash-protection
+                               "SHELL:-U_FORTIFY_SOURCE -U_GLIBCXX_ASSERTIONS")
         target_sources(${target} PRIVATE $<TARGET_OBJECTS:${object}>)
       endforeach()
     endforeach()
