@@ -1,0 +1,65 @@
+# Everyday commands; `make` lists them. Each installs what it needs first (tools/install.sh, a no-op when all is there).
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory --no-builtin-rules
+JOBS ?= $(shell nproc)
+ARGS ?=
+VENV := build/venv
+SOURCES = $(shell git ls-files '*.h' '*.cc')
+
+.PHONY: help build check test demo bench arm asan tsan fuzz gcc format lint clean distclean
+
+help:  ## this list
+	@printf '\n  Oxplow: ONNX models on CPUs\n\n'
+	@sed -nE 's/^([a-z]+):.*## (.*)/\1\t\2/p' Makefile | while IFS=$$'\t' read -r name text; do \
+	  printf '  \033[1mmake %-10s\033[0m %s\n' "$$name" "$$text"; done
+	@printf '\n  README.md begins with two of them: make demo, make test.\n\n'
+
+build: configured  ## the release command, at build/oxplow
+	@tools/ninja.sh build oxplow
+
+check: configured  ## build and unit tests: the inner loop
+	@tools/ninja.sh build
+	@ctest --test-dir build --parallel $(JOBS) --output-on-failure --progress
+
+test:  ## everything CI runs
+	@exec tools/test.sh
+
+demo: build  ## classify photos, then ResNet-50 step by step
+	@tools/install.sh demo
+	@tools/python_env.sh $(VENV) test
+	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" examples/classify/run.sh
+	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" examples/ladder/run.sh
+
+bench: build  ## Oxplow and its peers side by side; writes docs/benchmarks.md (ARGS=--help)
+	@tools/install.sh bench
+	@tools/python_env.sh $(VENV) bench
+	@$(VENV)/bin/python bench/run.py $(ARGS)
+
+gcc asan tsan fuzz arm:
+	@exec tools/test.sh $@
+gcc:   ## g++ 12 builds everything without a warning
+asan:  ## unit tests under the address and undefined behaviour sanitizers
+tsan:  ## tests of threads under the thread sanitizer
+fuzz:  ## each fuzz target for FUZZ_SECONDS (20)
+arm:   ## cross build for 64-bit Arm, unit tests under qemu
+
+format:  ## clang-format over every source
+	@tools/install.sh format
+	@clang-format-22 -i $(SOURCES)
+
+lint: configured  ## clang-tidy over every source
+	@tools/install.sh lint
+	@run-clang-tidy-22 -quiet -p build -j $(JOBS) 'oxplow/.*(?<!isa)\.cc$$' $(ARGS)
+
+clean:  ## removes the builds, keeps the Python environment
+	@find build -mindepth 1 -maxdepth 1 ! -name venv -exec rm -rf {} + 2>/dev/null || true
+	@rm -rf build-*
+
+distclean:  ## removes everything that was made here
+	@rm -rf build build-*
+
+.PHONY: configured
+configured:
+	@tools/install.sh build

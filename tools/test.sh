@@ -1,0 +1,170 @@
+#!/usr/bin/env bash
+# Everything CI runs, in named and timed sections, stopping at the first that fails:
+#   tools/test.sh [section ...]
+# Sections are the functions section_<name> below. Each writes build/test-logs/<name>.log and has a limit in minutes; the whole
+# run has one too (OXPLOW_TEST_MINUTES, 65). The last section, python, prints as it runs and ends with pytest's own summary.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+sections=(layers format build unit tiers gcc asan tsan fuzz arm python)
+declare -A limit_minutes=([layers]=1 [format]=2 [build]=15 [unit]=12 [tiers]=12 [gcc]=15 [asan]=25 [tsan]=12 [fuzz]=8 [arm]=20 [python]=25)
+jobs=${JOBS:-$(nproc)}
+logs=build/test-logs
+venv=build/venv
+
+# --- what the sections share -------------------------------------------------------------------------------------------------
+
+sources() { git ls-files --cached --others --exclude-standard "$@"; }
+
+# ctest in build folder $1; what follows goes to ctest.
+run_ctest() { ctest --test-dir "$1" --parallel "$jobs" --output-on-failure --timeout 600 --progress "${@:2}"; }
+
+# Runs whole test programs, as many at once as there are processors, each through the command before `--`:
+# run_programs OXPLOW_ISA=avx2 -- build/tests/graph_test build/tests/ops_test
+run_programs() {
+  local through=()
+  while [[ $1 != -- ]]; do through+=("$1"); shift; done
+  shift
+  (($#)) || { echo "no test program to run"; return 1; }
+  printf '%s\0' "$@" | xargs -0 -P "$jobs" -I{} env GTEST_BRIEF=1 GTEST_COLOR=no "${through[@]}" {}
+}
+
+# The paths of test programs in build folder $1 whose name begins with one of the other words; none is a failure.
+programs() {
+  local folder=$1 found=() word; shift
+  for word; do
+    local matching=("$folder"/tests/"$word"*_test)
+    [[ -x ${matching[0]} ]] || { echo "no test program $folder/tests/${word}*_test" >&2; return 1; }
+    found+=("${matching[@]}")
+  done
+  printf '%s\n' "${found[@]}" | sort -u
+}
+
+# --- the sections ------------------------------------------------------------------------------------------------------------
+
+section_layers() { tools/check_layers.py; }
+
+section_format() {
+  tools/install.sh format
+  sources '*.h' '*.cc' | xargs clang-format-22 --dry-run -Werror
+}
+
+section_build() {
+  tools/install.sh build
+  tools/ninja.sh build
+}
+
+section_unit() { run_ctest build; }
+
+# Graph-level tests once per lower tier of this machine (kernels' own tests walk every tier by themselves), and on processors
+# without anything newer, emulated: an instruction of a higher tier that slipped into shared code is an illegal one there.
+section_tiers() {
+  tools/install.sh arm
+  local tiers tier
+  tiers=$(build/oxplow doctor --json | python3 -c 'import json, sys; print(*json.load(sys.stdin)["isas"][:-1])')
+  for tier in $tiers; do
+    echo "tier $tier"
+    run_programs OXPLOW_ISA="$tier" -- $(programs build tensor ops graph)
+  done
+  echo "emulated qemu64"
+  run_programs qemu-x86_64 -cpu qemu64 -- $(programs build base tensor ops)
+}
+
+section_gcc() {
+  tools/install.sh build
+  tools/ninja.sh build-gcc
+}
+
+section_asan() {
+  tools/install.sh asan
+  tools/ninja.sh build-asan
+  export ASAN_OPTIONS=strict_string_checks=1:detect_stack_use_after_return=1 UBSAN_OPTIONS=print_stacktrace=1
+  run_ctest build-asan
+}
+
+section_tsan() {
+  tools/install.sh asan
+  tools/ninja.sh build-tsan base_test graph_test
+  TSAN_OPTIONS=halt_on_error=1 run_programs -- $(programs build-tsan base graph)
+}
+
+section_fuzz() {
+  tools/install.sh fuzz
+  tools/ninja.sh build-fuzz
+  local program name seeds
+  for program in build-fuzz/fuzz/*_fuzz; do
+    name=$(basename "$program" _fuzz)
+    seeds=tests/fuzz/$name
+    [[ -d $seeds ]] || { echo "$name has no seeds: $seeds is missing"; return 1; }
+    echo "fuzz $name for ${FUZZ_SECONDS:-20} s"
+    mkdir -p "build-fuzz/corpus/$name"
+    "$program" -max_total_time="${FUZZ_SECONDS:-20}" -rss_limit_mb=2048 -timeout=10 -print_final_stats=1 -verbosity=0 \
+      -artifact_prefix="build-fuzz/$name-" "build-fuzz/corpus/$name" "$seeds"
+  done
+}
+
+section_arm() {
+  tools/install.sh arm
+  tools/ninja.sh build-arm
+  local emulator=(qemu-aarch64 -L /usr/aarch64-linux-gnu) tier
+  run_programs "${emulator[@]}" -cpu max -- $(programs build-arm base formats kernels)
+  for tier in neon neon_dot neon_i8mm; do
+    echo "tier $tier"
+    run_programs OXPLOW_ISA=$tier "${emulator[@]}" -cpu max -- $(programs build-arm tensor ops)
+  done
+  echo "emulated cortex-a53"
+  run_programs "${emulator[@]}" -cpu cortex-a53 -- $(programs build-arm base ops)
+}
+
+section_python() {
+  tools/install.sh test
+  tools/python_env.sh $venv test
+  $venv/bin/python -m pytest tests -ra --durations=5
+}
+
+# --- the runner --------------------------------------------------------------------------------------------------------------
+
+print_table() {
+  printf '\n  %-8s %9s\n' section seconds
+  local name
+  for name in "${done_sections[@]}"; do printf '  %-8s %9d\n' "$name" "${seconds[$name]}"; done
+  printf '  %-8s %9d\n\n' all "$SECONDS"
+}
+
+# Runs one section under its limit; its output goes to its log, and to the terminal if it is the last one or V=1.
+run_section() {
+  local name=$1 begin=$SECONDS status=0
+  local left=$((${OXPLOW_TEST_MINUTES:-65} * 60 - SECONDS)) limit=$((${limit_minutes[$name]} * 60))
+  ((limit < left)) || limit=$((left > 1 ? left : 1))
+  local command=(timeout --kill-after=10 "$limit" "$0" --inside "$name")
+  if [[ $name == python || ${V:-} == 1 ]]; then
+    "${command[@]}" || status=$?
+  else
+    printf '%-8s ' "$name"
+    "${command[@]}" >"$logs/$name.log" 2>&1 || status=$?
+    printf '%6d s  %s\n' $((SECONDS - begin)) "$( ((status)) && echo FAILED || echo ok)"
+  fi
+  seconds[$name]=$((SECONDS - begin))
+  done_sections+=("$name")
+  ((status)) || return 0
+  [[ ! -s $logs/$name.log ]] || { echo; tail -n 150 "$logs/$name.log"; }
+  ((status != 124 && status != 137)) || echo "section $name did not end within $limit s"
+  print_table
+  echo "section $name failed"
+  exit 1
+}
+
+if [[ ${1:-} == --inside ]]; then
+  "section_$2"
+  exit
+fi
+for name; do [[ -n ${limit_minutes[$name]:-} ]] || { echo "test.sh: no section '$name': ${sections[*]}" >&2; exit 2; }; done
+(($#)) || set -- "${sections[@]}"
+mkdir -p $logs
+rm -f $logs/*.log
+declare -A seconds=()
+done_sections=()
+for name; do
+  [[ $name != python ]] || (($# == 1)) || print_table
+  run_section "$name"
+done
