@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <filesystem>
 #include <span>
+#include <string>
 #include <utility>
 
 #include "oxplow/base/result.h"
@@ -22,6 +23,8 @@ class MappedFile {
 
   // Errors: not_found, or io for what is not a regular file (directories, FIFOs, devices). An empty file maps to no bytes.
   static Result<MappedFile> open(const std::filesystem::path& path);
+  // Maps what an open descriptor stands for; the descriptor stays the caller's. `name` is for messages. Errors as open().
+  static Result<MappedFile> map(int descriptor, const std::string& name);
 
   std::span<const std::byte> bytes() const { return bytes_; }
 

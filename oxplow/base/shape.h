@@ -38,7 +38,6 @@ class Dims {
   const int64_t* end() const { return values_.data() + rank_; }
   int64_t* begin() { return values_.data(); }
   int64_t* end() { return values_.data() + rank_; }
-  operator std::span<const int64_t>() const { return {values_.data(), size()}; }
 
   void push_back(int64_t value) {
     OXPLOW_CHECK(rank_ < kMaxRank);

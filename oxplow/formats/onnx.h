@@ -3,7 +3,7 @@
 // into the mapped file: names and tensor data are views, nothing is copied. What the bytes say is checked here (framing, wire
 // types, sizes against extents, external files, budgets); what the graph means (SSA, op domains, attribute names) is the
 // importer's matter. A malformed file gives ErrorCode::invalid_model and a message like
-//   onnx: at byte 1234: graph.node[3].attribute[0].t.dims[1]: negative extent -5
+//   onnx: at byte 1234: graph.node[3].attribute[0].t.dims: negative extent -5
 
 #include <cstddef>
 #include <cstdint>
