@@ -17,7 +17,7 @@ venv=build/venv
 sources() { git ls-files --cached --others --exclude-standard "$@"; }
 
 # ctest in build folder $1; what follows goes to ctest.
-run_ctest() { ctest --test-dir "$1" --parallel "$jobs" --output-on-failure --timeout 600 --progress "${@:2}"; }
+run_ctest() { ctest --test-dir "$1" --parallel "$jobs" --output-on-failure --timeout 600 "${@:2}"; }
 
 # Runs whole test programs, as many at once as there are processors, each through the command before `--`:
 # run_programs OXPLOW_ISA=avx2 -- build/tests/graph_test build/tests/ops_test
