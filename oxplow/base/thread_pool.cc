@@ -28,6 +28,7 @@ constexpr microseconds kSpinInRun{10};          // for the rest of a phase: abou
 constexpr microseconds kYieldInRun{200};        // after that, as long as nobody else wants this processor
 constexpr microseconds kContended{5};           // a yield that took longer let somebody else run
 constexpr microseconds kSpinBetweenRuns{80};    // for the next run: covers the gap between two requests of a busy loop
+constexpr int kPausesBeforeStealing = 4;        // some 200 ns: what a cache line's way between cores takes
 constexpr microseconds kGraceForSingleTask{2};  // before a lone task is taken from a caller that does not come
 
 void pause_cpu() {
@@ -134,6 +135,7 @@ struct ThreadPool::Team {
   int share_begin(int tasks, int worker) const { return static_cast<int>((int64_t{tasks} * worker + size() - 1) / size()); }
 
   int drain(const Phase& phase, uint32_t number, int owner, int worker);
+  bool report(int finished, uint32_t target);
   void work_on(const Phase& phase, uint32_t number, int worker, uint32_t target);
   void wait_for(uint32_t target);
   void walk(int worker);
@@ -164,13 +166,28 @@ int ThreadPool::Team::drain(const Phase& phase, uint32_t number, int owner, int 
   }
 }
 
+// Counts tasks as done and, at the phase's last, wakes who sleeps; true when the phase is done.
+bool ThreadPool::Team::report(int finished, uint32_t target) {
+  if (finished == 0) return reached(target);
+  const uint32_t now =
+      done.value.fetch_add(static_cast<uint32_t>(finished), std::memory_order_seq_cst) + static_cast<uint32_t>(finished);
+  if (now == target) done.wake();
+  return now == target;
+}
+
+// The own share first, then what is left of the others'. Looking at another's cursor costs its owner a cache miss, so that is put
+// off until it is clear that the others are not just about to finish too.
 void ThreadPool::Team::work_on(const Phase& phase, uint32_t number, int worker, uint32_t target) {
-  if (phase.tasks == 1 && worker != 0 && spin([&] { return reached(target); }, kGraceForSingleTask)) return;
-  int finished = drain(phase, number, worker, worker);
-  for (int step = 1; step < size(); ++step) finished += drain(phase, number, (worker + step) % size(), worker);
-  if (finished == 0) return;
-  const uint32_t before = done.value.fetch_add(static_cast<uint32_t>(finished), std::memory_order_seq_cst);
-  if (before + static_cast<uint32_t>(finished) == target) done.wake();
+  const auto is_done = [&] { return reached(target); };
+  if (phase.tasks == 1 && worker != 0 && spin(is_done, kGraceForSingleTask)) return;
+  if (report(drain(phase, number, worker, worker), target)) return;
+  for (int i = 0; i < kPausesBeforeStealing; ++i) {
+    if (is_done()) return;
+    pause_cpu();
+  }
+  int stolen = 0;
+  for (int step = 1; step < size(); ++step) stolen += drain(phase, number, (worker + step) % size(), worker);
+  report(stolen, target);
 }
 
 void ThreadPool::Team::wait_for(uint32_t target) {
