@@ -1,6 +1,6 @@
 # Compile and link flags of everything: warnings, hardening, sanitizers. Flags of the kernels' tiers are in tiers.cmake.
 option(OXPLOW_WERROR "Warnings are errors" OFF)
-option(OXPLOW_FUZZ "Build the fuzz targets (clang; implies the address and undefined behaviour sanitizers)" OFF)
+option(OXPLOW_FUZZ "Build the fuzz targets too (clang, with OXPLOW_SANITIZE=address)" OFF)
 set(OXPLOW_SANITIZE "" CACHE STRING "address (with undefined behaviour), thread or empty")
 set_property(CACHE OXPLOW_SANITIZE PROPERTY STRINGS "" address thread)
 
@@ -18,9 +18,10 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
 endif()
 
 if(OXPLOW_FUZZ)
-  set(OXPLOW_SANITIZE address)
+  if(NOT CMAKE_CXX_COMPILER_ID STREQUAL "Clang" OR NOT OXPLOW_SANITIZE STREQUAL "address")
+    message(FATAL_ERROR "OXPLOW_FUZZ needs clang and OXPLOW_SANITIZE=address: cmake --preset asan")
+  endif()
   add_compile_options(-fsanitize=fuzzer-no-link)
-  add_link_options(-fsanitize=fuzzer-no-link)
 endif()
 if(OXPLOW_SANITIZE STREQUAL "address")
   add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)

@@ -38,7 +38,7 @@ function(oxplow_add_kernel_tiers target)
         target_compile_definitions(${object} PRIVATE OXPLOW_ISA=${tier} OXPLOW_TIER_${tier}=1)
         target_compile_options(${object} PRIVATE ${OXPLOW_FLAGS_${tier}} -fno-math-errno -fno-trapping-math -ffp-contract=fast
                                -fno-stack-protector -fno-stack-clash-protection
-                               "SHELL:-U_FORTIFY_SOURCE -U_GLIBCXX_ASSERTIONS")
+                               "SHELL:-U_FORTIFY_SOURCE -U_GLIBCXX_ASSERTIONS" $<$<BOOL:${OXPLOW_FUZZ}>:-fno-sanitize=fuzzer-no-link>)
         target_sources(${target} PRIVATE $<TARGET_OBJECTS:${object}>)
       endforeach()
     endforeach()
