@@ -10,9 +10,9 @@ namespace oxplow {
 // Normalization of rows of `columns` elements. With v = x + residual (or x alone):
 //   layer_norm: y = (v - mean) / sqrt(variance + epsilon) * gamma + beta, variance = mean of (v - mean)^2, in two passes
 //   rms_norm:   y = v / sqrt(mean of v^2 + epsilon) * gamma + beta
-// gamma and beta are f32 [columns], each may be null (1 and 0). x, residual, sum and y are rows with strides in elements; types f32,
-// bf16 or f16; statistics are f32. sum, if given, receives v in its own type (and the statistics use v before rounding).
-// y or sum may be the same memory as x or residual, row for row, if of the same type; y and sum differ.
+// gamma and beta are f32 [columns], each may be null (1 and 0). x, residual, sum and y are rows with strides in elements; types
+// f32, bf16 or f16; statistics are f32. sum, if given, receives v in its own type (and the statistics use v before rounding). y
+// or sum may be the same memory as x or residual, row for row, if of the same type; y and sum differ.
 struct NormArgs {
   int64_t rows = 0, columns = 0;
   const void* x = nullptr;

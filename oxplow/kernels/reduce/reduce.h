@@ -22,11 +22,11 @@ std::optional<ReduceOp> reduce_op_named(std::string_view name);
 
 inline constexpr int kMaxReduceDims = 3;
 
-// y[o][i] = reduction over r of x[o][r][i]. The outer and the reduced dimensions are up to three each, outermost first, with their own
-// strides in elements (set unused ones to extent 1); i < inner is contiguous in x and y. Fast: inner == 1 with the last reduced stride
-// 1 (rows), and inner > 1 (columns, e.g. NHWC global average pool: outer N, reduced H and W, inner C). All else is right and slow.
-// f32 accumulation in blocks (a two-level sum: error grows as the root of the count, not as the count); each result is computed
-// in one order, whatever the split into ranges. To use many threads on few long rows, reduce in two stages.
+// y[o][i] = reduction over r of x[o][r][i]. The outer and the reduced dimensions are up to three each, outermost first, with
+// their own strides in elements (set unused ones to extent 1); i < inner is contiguous in x and y. Fast: inner == 1 with the last
+// reduced stride 1 (rows), and inner > 1 (columns, e.g. NHWC global average pool: outer N, reduced H and W, inner C). All else is
+// right and slow. f32 accumulation in blocks (a two-level sum: error grows as the root of the count, not as the count); each
+// result is computed in one order, whatever the split into ranges. To use many threads on few long rows, reduce in two stages.
 // Types of x: f32, bf16, f16; of y: the same three.
 struct ReduceArgs {
   ReduceOp op = ReduceOp::sum;
@@ -44,8 +44,8 @@ struct ReduceArgs {
   int64_t results() const { return outer[0] * outer[1] * outer[2] * inner; }
 };
 
-// y[o][i] = the index r of the greatest (least) x[o * x_outer + r * x_axis + i], r < axis, i < inner; the first of equals, or the last.
-// NaN counts as greatest and as least, as in numpy. y is dense [outer][inner].
+// y[o][i] = the index r of the greatest (least) x[o * x_outer + r * x_axis + i], r < axis, i < inner; the first of equals, or the
+// last. NaN counts as greatest and as least, as in numpy. y is dense [outer][inner].
 struct ArgReduceArgs {
   bool least = false;  // arg_min
   bool last = false;   // of equal elements

@@ -119,7 +119,14 @@ OXPLOW_INLINE F32 from_bf16(__m256i h) { return {_mm512_castsi512_ps(_mm512_slli
 OXPLOW_INLINE F32 load_bf16(const uint16_t* p) { return from_bf16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))); }
 OXPLOW_INLINE F32 load_bf16(const uint16_t* p, int64_t n) { return from_bf16(_mm256_maskz_loadu_epi16(first_lanes(n), p)); }
 OXPLOW_INLINE void store_bf16(F32 a, uint16_t* p) { _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), to_bf16(a)); }
-OXPLOW_INLINE void store_bf16(F32 a, uint16_t* p, int64_t n) { _mm256_mask_storeu_epi16(p, first_lanes(n), to_bf16(a)); }
+OXPLOW_INLINE void store_bf16(F32 a, uint16_t* p, int64_t n) {
+  uint32_t lanes = first_lanes(n);
+#if defined(__clang__)
+  // Where n is known to be 1, clang 22 stores the lane before it was narrowed: 32 bits of it.
+  __asm__("" : "+r"(lanes));
+#endif
+  _mm256_mask_storeu_epi16(p, static_cast<__mmask16>(lanes), to_bf16(a));
+}
 
 OXPLOW_INLINE __m256i to_f16(F32 a) { return _mm512_cvtps_ph(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
 OXPLOW_INLINE F32 load_f16(const uint16_t* p) {

@@ -11,10 +11,10 @@ inline constexpr int kMaxSoftmaxDims = 3;
 
 // Over the axis r < length, with t = scale * x[o][r][i] + mask[o][r]:
 //   y[o][r][i] = exp(t - max over r) / sum over r of exp(t - max), or its logarithm t - max - log(sum) when `log` is set.
-// The outer dimensions are up to three (unused ones of extent 1) with their own strides in elements: a mask of [B, 1, 1, S] against
-// x of [B, H, S, S] has mask_outer = {S, 0, 0}. inner == 1: the axis is contiguous in x, y and mask (the usual case). inner > 1: i is
-// contiguous and the axis is x_axis apart (y_axis in y); no mask then. Types of x and y: f32, bf16, f16; the mask is f32.
-// y may be x when strides and types agree. A row that is all -inf gives NaN, as the formula does.
+// The outer dimensions are up to three (unused ones of extent 1) with their own strides in elements: a mask of [B, 1, 1, S]
+// against x of [B, H, S, S] has mask_outer = {S, 0, 0}. inner == 1: the axis is contiguous in x, y and mask (the usual case).
+// inner > 1: i is contiguous and the axis is x_axis apart (y_axis in y); no mask then. Types of x and y: f32, bf16, f16; the mask
+// is f32. y may be x when strides and types agree. A row that is all -inf gives NaN, as the formula does.
 struct SoftmaxArgs {
   int64_t outer[kMaxSoftmaxDims] = {1, 1, 1};
   int64_t length = 0;
