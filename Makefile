@@ -35,7 +35,7 @@ demo: build  ## classify photos, then ResNet-50 step by step
 bench: build  ## Oxplow and its peers side by side; writes docs/benchmarks.md (ARGS=--help)
 	@tools/install.sh bench
 	@tools/python_env.sh $(VENV) bench
-	@$(VENV)/bin/python bench/run.py $(ARGS)
+	@CXX=$${CXX:-g++-12} $(VENV)/bin/python bench/run.py $(ARGS)
 
 gcc asan tsan fuzz arm:
 	@exec tools/test.sh $@

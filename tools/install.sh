@@ -13,7 +13,8 @@ packages_of() {
   local arm="g++-12-aarch64-linux-gnu qemu-user googletest"
   case $1 in
     build) echo "$build" ;;
-    demo | bench) echo "$build $python" ;;
+    demo) echo "$build $python" ;;
+    bench) echo "$build $python python3-dev" ;;  # torch.compile builds Python modules
     arm) echo "$build $arm" ;;
     asan | fuzz) echo "$build $sanitizers" ;;
     format) echo "clang-format-22 git" ;;

@@ -2,12 +2,14 @@
 # Everything CI runs, in named and timed sections, stopping at the first that fails:
 #   tools/test.sh [section ...]
 # Sections are the functions section_<name> below. Each writes build/test-logs/<name>.log and has a limit in minutes; the whole
-# run has one too (OXPLOW_TEST_MINUTES, 65). The last section, python, prints as it runs and ends with pytest's own summary.
+# run has one too (OXPLOW_TEST_MINUTES, 65). The last section, python, prints
+# as it runs and ends with pytest's own summary.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-sections=(layers format build unit tiers gcc asan tsan fuzz arm python)
-declare -A limit_minutes=([layers]=1 [format]=2 [build]=15 [unit]=12 [tiers]=12 [gcc]=15 [asan]=25 [tsan]=12 [fuzz]=8 [arm]=20 [python]=25)
+sections=(layers format build unit tiers gcc asan fuzz tsan arm venv models python)
+declare -A limit_minutes=([layers]=1 [format]=2 [build]=15 [unit]=12 [tiers]=12 [gcc]=15 [asan]=25 [tsan]=12 [fuzz]=8 [arm]=20 [venv]=15
+                         [models]=15 [python]=25)
 jobs=${JOBS:-$(nproc)}
 logs=build/test-logs
 venv=build/venv
@@ -61,7 +63,7 @@ section_unit() { run_ctest build; }
 section_tiers() {
   tools/install.sh arm
   local tiers tier
-  tiers=$(build/oxplow doctor --json | python3 -c 'import json, sys; print(*json.load(sys.stdin)["isas"][:-1])')
+  tiers=$(build/oxplow doctor --json - | python3 -c 'import json, sys; print(*json.load(sys.stdin)["isa_available"][:-1])')
   for tier in $tiers; do
     echo "tier $tier"
     run_programs OXPLOW_ISA="$tier" -- $(programs build tensor ops graph)
@@ -116,9 +118,14 @@ section_arm() {
   run_programs "${emulator[@]}" -cpu cortex-a53 -- $(programs build-arm base ops)
 }
 
-section_python() {
-  tools/install.sh test
+section_venv() {
+  tools/install.sh demo
   tools/python_env.sh $venv test
+}
+
+section_models() { $venv/bin/python tests/models/export.py --conformance --out build/models; }
+
+section_python() {
   $venv/bin/python -m pytest tests -ra --durations=5
 }
 
