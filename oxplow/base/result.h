@@ -70,16 +70,16 @@ using Status = Result<void>;
 Error in_context(const std::string& context, Error error);
 
 // Leaves the calling function with the error, if there is one.
-#define OXPLOW_TRY(expression)                                       \
-  do {                                                               \
-    if (auto oxplow_status = (expression); !oxplow_status.ok()) return oxplow_status.error(); \
+#define OXPLOW_TRY(...)                                                                        \
+  do {                                                                                         \
+    if (auto oxplow_status = (__VA_ARGS__); !oxplow_status.ok()) return oxplow_status.error(); \
   } while (false)
 
 // OXPLOW_ASSIGN(auto file, MappedFile::open(path)): declares or assigns, or leaves with the error.
-#define OXPLOW_ASSIGN(target, expression) OXPLOW_ASSIGN_AT(target, expression, __COUNTER__)
-#define OXPLOW_ASSIGN_AT(target, expression, id) OXPLOW_ASSIGN_NAMED(target, expression, id)
-#define OXPLOW_ASSIGN_NAMED(target, expression, id)                  \
-  auto oxplow_result_##id = (expression);                            \
+#define OXPLOW_ASSIGN(target, ...) OXPLOW_ASSIGN_AT(__COUNTER__, target, __VA_ARGS__)
+#define OXPLOW_ASSIGN_AT(id, target, ...) OXPLOW_ASSIGN_NAMED(id, target, __VA_ARGS__)
+#define OXPLOW_ASSIGN_NAMED(id, target, ...)                       \
+  auto oxplow_result_##id = (__VA_ARGS__);                         \
   if (!oxplow_result_##id.ok()) return oxplow_result_##id.error();   \
   target = oxplow_result_##id.take()
 

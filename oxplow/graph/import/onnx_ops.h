@@ -1,0 +1,27 @@
+#pragma once
+
+#include <string_view>
+
+#include "oxplow/graph/graph.h"
+
+namespace oxplow {
+
+// A node as ONNX wrote it, inputs resolved.
+struct OnnxNode {
+  std::string_view op;
+  std::string name;
+  int64_t opset = 0;
+  std::vector<ValueId> inputs;
+  int outputs = 1;
+  Attributes attributes;
+
+  ValueId input(size_t i) const { return i < inputs.size() ? inputs[i] : kNoValue; }
+};
+
+// Whether import_onnx_node knows the op (of the default domain). The list is in onnx_ops.cc.
+bool onnx_op_known(std::string_view op);
+
+// Appends the node's meaning in our ops; returns its outputs (fewer than it names where optional ones are not supported).
+Result<std::vector<ValueId>> import_onnx_node(Graph& graph, const OnnxNode& node);
+
+}  // namespace oxplow

@@ -1,0 +1,130 @@
+#include "oxplow/graph/model.h"
+
+#include <algorithm>
+
+#include "oxplow/graph/import/onnx.h"
+
+namespace oxplow {
+
+Result<std::unique_ptr<Model>> Model::load(const std::filesystem::path& path, const ModelOptions& options, std::shared_ptr<ThreadPool> pool) {
+  OXPLOW_ASSIGN(Graph graph, import_onnx(path));
+  return from_graph(std::move(graph), options, std::move(pool));
+}
+
+Result<std::unique_ptr<Model>> Model::from_graph(Graph graph, const ModelOptions& options, std::shared_ptr<ThreadPool> pool) {
+  OXPLOW_TRY(graph.verify());
+  return std::unique_ptr<Model>(new Model(std::move(graph), options, std::move(pool)));
+}
+
+std::vector<std::string> Model::output_names() const {
+  std::vector<std::string> names;
+  for (ValueId id : graph_.outputs) names.push_back(graph_[id].name);
+  return names;
+}
+
+Result<TensorTypes> Model::input_types(int64_t batch, const std::map<std::string, int64_t>& extents) const {
+  TensorTypes types;
+  for (const DeclaredInput& input : graph_.declared) {
+    if (!input.dims) return Error{ErrorCode::invalid_argument, "input '" + input.name + "' may have any rank: give a tensor for it (--input)"};
+    TensorType type{input.dtype, {}};
+    for (size_t axis = 0; axis < input.dims->size(); ++axis) {
+      const DeclaredDim& dim = (*input.dims)[axis];
+      const auto named = extents.find(dim.symbol);
+      int64_t extent = dim.value;
+      if (extent < 0 && named != extents.end()) extent = named->second;
+      if (extent < 0 && axis == 0) extent = batch;
+      if (extent < 0) {
+        return Error{ErrorCode::invalid_argument, "input '" + input.name + "' leaves axis " + std::to_string(axis) + " ('" + dim.symbol + "') open: give it with --dim " +
+                                                      (dim.symbol.empty() ? "NAME" : dim.symbol) + "=N"};
+      }
+      type.shape.push_back(extent);
+    }
+    types.push_back(type);
+  }
+  return types;
+}
+
+Status Model::check(const TensorTypes& types) const {
+  if (types.size() != graph_.declared.size()) {
+    return Error{ErrorCode::invalid_argument, "the model takes " + std::to_string(graph_.declared.size()) + " inputs, not " + std::to_string(types.size())};
+  }
+  std::map<std::string, std::pair<int64_t, std::string>> symbols;
+  for (size_t i = 0; i < types.size(); ++i) {
+    const DeclaredInput& input = graph_.declared[i];
+    const auto misfit = [&](const std::string& why) { return Error{ErrorCode::invalid_argument, "input '" + input.name + "' is " + to_string(types[i]) + ": " + why}; };
+    if (types[i].dtype != input.dtype) return misfit("the model wants elements of type " + std::string(name_of(input.dtype)));
+    if (!input.dims) continue;
+    if (types[i].shape.size() != input.dims->size()) return misfit("the model wants " + std::to_string(input.dims->size()) + " axes");
+    for (size_t axis = 0; axis < input.dims->size(); ++axis) {
+      const DeclaredDim& dim = (*input.dims)[axis];
+      const int64_t extent = types[i].shape[static_cast<int>(axis)];
+      if (dim.value >= 0 && extent != dim.value) return misfit("axis " + std::to_string(axis) + " must be " + std::to_string(dim.value));
+      if (dim.symbol.empty()) continue;
+      const auto [it, fresh] = symbols.try_emplace(dim.symbol, extent, input.name);
+      if (!fresh && it->second.first != extent) {
+        return misfit("axis " + std::to_string(axis) + " ('" + dim.symbol + "') is " + std::to_string(it->second.first) + " in input '" + it->second.second + "'");
+      }
+    }
+  }
+  return {};
+}
+
+Result<Graph> Model::specialize(const TensorTypes& types) {
+  OXPLOW_TRY(check(types));
+  Graph graph = graph_;
+  for (size_t i = 0; i < types.size(); ++i) {
+    graph[graph.inputs[i]].type = types[i];
+    graph[graph.inputs[i]].typed = true;
+  }
+  const Machine m = machine();
+  OXPLOW_TRY(infer_and_fold(graph, memo_, m));
+  graph.remove_dead();
+  OXPLOW_ASSIGN([[maybe_unused]] auto reports, run_passes(graph, {memo_, m, options_.passes}));
+  return graph;
+}
+
+Result<std::string> Model::explain_graph(const TensorTypes& types) {
+  OXPLOW_ASSIGN(const Graph graph, specialize(types));
+  return graph.to_text();
+}
+
+Result<Execution*> Model::prepare(const TensorTypes& types) {
+  auto found = std::find_if(plans_.begin(), plans_.end(), [&](const CachedPlan& p) { return p.types == types; });
+  if (found != plans_.end()) {
+    plans_.splice(plans_.begin(), plans_, found);
+    return plans_.front().execution.get();
+  }
+  OXPLOW_ASSIGN(const Graph graph, specialize(types));
+  OXPLOW_ASSIGN(Plan plan, make_plan(graph, machine()));
+  OXPLOW_ASSIGN(auto execution, Execution::create(std::move(plan)));
+  plans_.push_front({types, std::move(execution)});
+  size_t bytes = 0, kept = 0;
+  for (auto it = plans_.begin(); it != plans_.end(); ++kept) {
+    bytes += it->execution->plan().arena_bytes;
+    const bool keep = kept == 0 || (kept < options_.max_plans && bytes <= options_.max_plan_bytes);
+    it = keep ? std::next(it) : plans_.erase(it);
+  }
+  return plans_.front().execution.get();
+}
+
+Result<std::vector<Tensor>> Model::run(std::span<const Tensor> inputs) {
+  std::lock_guard lock(mutex_);
+  TensorTypes types;
+  std::vector<const void*> in;
+  for (const Tensor& tensor : inputs) {
+    types.push_back(tensor.type());
+    in.push_back(tensor.data());
+  }
+  OXPLOW_ASSIGN(Execution * execution, prepare(types));
+  std::vector<Tensor> results;
+  std::vector<void*> out;
+  for (const TensorType& type : execution->plan().outputs) {
+    OXPLOW_ASSIGN(Tensor result, Tensor::allocate(type));
+    results.push_back(std::move(result));
+    out.push_back(results.back().mutable_data());
+  }
+  execution->run(in, out, *pool_);
+  return results;
+}
+
+}  // namespace oxplow

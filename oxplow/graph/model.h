@@ -1,0 +1,64 @@
+#pragma once
+
+#include <filesystem>
+#include <list>
+#include <memory>
+#include <mutex>
+
+#include "oxplow/graph/execution.h"
+#include "oxplow/graph/pass.h"
+
+namespace oxplow {
+
+struct ModelOptions {
+  Isa isa = Isa{};
+  PassOptions passes;
+  // Plans kept for shapes seen lately: at most this many, and no more memory than this (the latest one is always kept).
+  size_t max_plans = 16;
+  size_t max_plan_bytes = size_t{1} << 30;
+};
+
+// A loaded model: a graph, and plans for the input shapes it has met. Runs are serialized; the pool is shared with other models.
+class Model {
+ public:
+  static Result<std::unique_ptr<Model>> load(const std::filesystem::path& path, const ModelOptions& options, std::shared_ptr<ThreadPool> pool);
+  static Result<std::unique_ptr<Model>> from_graph(Graph graph, const ModelOptions& options, std::shared_ptr<ThreadPool> pool);
+
+  const std::vector<DeclaredInput>& inputs() const { return graph_.declared; }
+  std::vector<std::string> output_names() const;
+  const ModelOptions& options() const { return options_; }
+  ThreadPool& pool() { return *pool_; }
+
+  // The input types for one symbol value each: the first unknown extent of every input is `batch`, others stay an error unless `extents` name
+  // their symbol.
+  Result<TensorTypes> input_types(int64_t batch, const std::map<std::string, int64_t>& extents) const;
+
+  // Inputs in the order of inputs(). An error names the input that does not fit.
+  Result<std::vector<Tensor>> run(std::span<const Tensor> inputs);
+
+  // The plan for these types, made when it is not there yet. Valid until the next call on this model.
+  Result<Execution*> prepare(const TensorTypes& types);
+  // The optimized graph for these types, as text.
+  Result<std::string> explain_graph(const TensorTypes& types);
+
+ private:
+  struct CachedPlan {
+    TensorTypes types;
+    std::unique_ptr<Execution> execution;
+  };
+  Model(Graph graph, const ModelOptions& options, std::shared_ptr<ThreadPool> pool)
+      : graph_(std::move(graph)), options_(options), pool_(std::move(pool)) {}
+  Machine machine() { return {options_.isa, *pool_, packs_}; }
+  Status check(const TensorTypes& types) const;
+  Result<Graph> specialize(const TensorTypes& types);
+
+  Graph graph_;
+  ModelOptions options_;
+  std::shared_ptr<ThreadPool> pool_;
+  PackCache packs_;
+  FoldMemo memo_;
+  std::mutex mutex_;
+  std::list<CachedPlan> plans_;  // latest first
+};
+
+}  // namespace oxplow

@@ -1,0 +1,362 @@
+#include "oxplow/graph/plan.h"
+
+#include <algorithm>
+
+#include "oxplow/graph/memory_plan.h"
+#include "oxplow/ops/copy.h"
+
+namespace oxplow {
+namespace {
+
+// Memory that values share: a part of the arena, or an input, output or constant of the graph.
+struct Storage {
+  Location::Where where = Location::Where::arena;
+  int index = 0;        // of the graph input, graph output or constant value
+  size_t bytes = 0;     // arena only
+  size_t origin = 0;    // bytes from the start to the storage's element (0, ..., 0): behind the border
+  std::string bordered_layout = {};
+};
+
+// How one value lies: a window into a storage.
+struct Placement {
+  int storage = -1;
+  int64_t offset = 0;  // elements, from the storage's origin
+  TensorType type;
+  Dims strides;
+  Border border;
+};
+
+// What will become a step: a node, or (node null) a copy that the planner adds.
+struct Item {
+  const Node* node = nullptr;
+  std::string name;
+  std::vector<Placement> inputs;  // storage -1: absent
+  std::vector<Placement> outputs;
+  std::vector<const Tensor*> constants;  // beside inputs
+};
+
+Border joined(const Border& a, const Border& b) {
+  return {std::max(a.top, b.top), std::max(a.left, b.left), std::max(a.bottom, b.bottom), std::max(a.right, b.right)};
+}
+
+Operand operand_of(const Placement& placement, const Tensor* constant = nullptr) {
+  return {.type = placement.type, .strides = placement.strides, .border = placement.border, .constant = constant, .present = placement.storage >= 0};
+}
+
+class Planner {
+ public:
+  Planner(const Graph& graph, const Machine& machine) : graph_(graph), machine_(machine), placements_(graph.values.size()), readers_(graph.values.size()) {}
+
+  Result<Plan> plan() {
+    note_readers();
+    place_givens();
+    for (const Node& node : graph_.nodes) {
+      if (node.op->view) {
+        place_view(node);
+      } else {
+        place_node(node);
+      }
+    }
+    copy_to_outputs();
+    return finish();
+  }
+
+ private:
+  struct Reader {
+    const Node* node;
+    int input;
+  };
+
+  void note_readers() {
+    for (const Node& node : graph_.nodes) {
+      for (size_t i = 0; i < node.inputs.size(); ++i) {
+        if (node.inputs[i] != kNoValue) readers_[static_cast<size_t>(node.inputs[i])].push_back({&node, static_cast<int>(i)});
+      }
+    }
+    is_output_.assign(graph_.values.size(), false);
+    for (ValueId id : graph_.outputs) is_output_[static_cast<size_t>(id)] = true;
+  }
+
+  void place_givens() {
+    for (size_t i = 0; i < graph_.inputs.size(); ++i) {
+      place(graph_.inputs[i], add_storage(Location::Where::input, static_cast<int>(i)));
+    }
+    for (size_t id = 0; id < graph_.values.size(); ++id) {
+      if (graph_.values[id].constant) place(static_cast<ValueId>(id), add_storage(Location::Where::constant, static_cast<int>(id)));
+    }
+  }
+
+  int add_storage(Location::Where where, int index) {
+    storages_.push_back({.where = where, .index = index});
+    return static_cast<int>(storages_.size()) - 1;
+  }
+
+  Placement dense(const TensorType& type, int storage) { return {storage, 0, type, dense_strides(type.shape), {}}; }
+  void place(ValueId id, int storage) { placements_[static_cast<size_t>(id)] = dense(graph_[id].type, storage); }
+  Placement& placement(ValueId id) { return placements_[static_cast<size_t>(id)]; }
+
+  Placement dense_temporary(const TensorType& type) {
+    const int storage = add_storage(Location::Where::arena, 0);
+    storages_.back().bytes = type.bytes();
+    return dense(type, storage);
+  }
+
+  // An NHWC tensor in the arena with zeros around it.
+  Placement bordered_temporary(const TensorType& type, const Border& border) {
+    const int64_t n = type.shape[0], h = type.shape[1], w = type.shape[2], c = type.shape[3];
+    const int64_t row = (w + border.left + border.right) * c;
+    const int64_t image = (h + border.top + border.bottom) * row;
+    const int storage = add_storage(Location::Where::arena, 0);
+    Storage& s = storages_.back();
+    s.bytes = bytes_of(type.dtype, static_cast<size_t>(n * image));
+    s.origin = bytes_of(type.dtype, static_cast<size_t>(border.top * row + border.left * c));
+    Placement result{storage, 0, type, Dims{image, row, c, 1}, border};
+    s.bordered_layout = to_string(type) + to_string(Dims{border.top, border.left, border.bottom, border.right});
+    return result;
+  }
+
+  PrepareContext context(const Node& node, std::span<const Operand> inputs, std::span<const Operand> outputs) const {
+    return {node.attributes, inputs, outputs, machine_.isa, machine_.pool, machine_.packs};
+  }
+
+  // Whether everybody who reads `id` could read it lying like `candidate`. Views can: at worst they copy.
+  bool readers_accept(ValueId id, const Placement& candidate) const {
+    if (is_output_[static_cast<size_t>(id)]) return false;
+    for (const Reader& reader : readers_[static_cast<size_t>(id)]) {
+      if (reader.node->op->view && reader.input == 0) continue;
+      auto operands = graph_.input_operands(*reader.node);
+      operands[static_cast<size_t>(reader.input)] = operand_of(candidate);
+      if (!accepts(*reader.node, operands, reader.input)) return false;
+    }
+    return true;
+  }
+
+  bool accepts(const Node& node, const std::vector<Operand>& operands, int input) const {
+    const Operand& operand = operands[static_cast<size_t>(input)];
+    if (operand.dense()) return true;
+    const auto outputs = graph_.output_operands(node);
+    return node.op->accepts_input && node.op->accepts_input(context(node, operands, outputs), input);
+  }
+
+  Border border_wanted(const Node& node) const {
+    if (!node.op->wants_border) return {};
+    const auto inputs = graph_.input_operands(node);
+    const auto outputs = graph_.output_operands(node);
+    return node.op->wants_border(context(node, inputs, outputs));
+  }
+
+  // The place of a value that a step computes: an output of the graph, or the arena, with the border that its readers want if all concerned can do with it.
+  Placement new_placement(ValueId id, const Node* producer, int output) {
+    const TensorType& type = graph_[id].type;
+    if (is_output_[static_cast<size_t>(id)]) {
+      const auto k = std::find(graph_.outputs.begin(), graph_.outputs.end(), id) - graph_.outputs.begin();
+      return dense(type, add_storage(Location::Where::output, static_cast<int>(k)));
+    }
+    Border border;
+    for (const Reader& reader : readers_[static_cast<size_t>(id)]) {
+      if (reader.input == 0) border = joined(border, border_wanted(*reader.node));
+    }
+    if (!border.none()) {
+      Placement candidate = bordered_temporary(type, border);
+      if (readers_accept(id, candidate) && (producer == nullptr || writes(*producer, output, candidate))) return candidate;
+      storages_.pop_back();
+    }
+    return dense_temporary(type);
+  }
+
+  bool writes(const Node& node, int output, const Placement& candidate) const {
+    if (!node.op->accepts_output) return false;
+    const auto inputs = graph_.input_operands(node);
+    auto outputs = graph_.output_operands(node);
+    outputs[static_cast<size_t>(output)] = operand_of(candidate);
+    return node.op->accepts_output(context(node, inputs, outputs), output);
+  }
+
+  void add_copy(const std::string& name, const Placement& from, const Placement& to) {
+    items_.push_back({.node = nullptr, .name = name, .inputs = {from}, .outputs = {to}, .constants = {nullptr}});
+  }
+
+  void place_view(const Node& node) {
+    for (size_t o = 0; o < node.outputs.size(); ++o) {
+      const ValueId id = node.outputs[o];
+      if (id == kNoValue) continue;
+      const TensorType& type = graph_[id].type;
+      Placement source = placement(node.inputs[0]);
+      auto window = view_of(node, source, type, static_cast<int>(o));
+      if (!window) {
+        // A view of these strides cannot be: make the input dense first, in the output's own memory where that is due.
+        Placement target = is_output_[static_cast<size_t>(id)] ? new_placement(id, nullptr, 0) : dense_temporary(source.type);
+        Placement as_source = dense(source.type, target.storage);
+        add_copy(node.name, source, as_source);
+        window = view_of(node, as_source, type, static_cast<int>(o));
+        OXPLOW_CHECK(window.has_value());
+        placement(id) = *window;
+        continue;
+      }
+      if (readers_accept(id, *window)) {
+        placement(id) = *window;
+        continue;
+      }
+      placement(id) = new_placement(id, nullptr, 0);
+      add_copy(node.name, *window, placement(id));
+    }
+  }
+
+  std::optional<Placement> view_of(const Node& node, const Placement& source, const TensorType& type, int output) const {
+    auto operands = graph_.input_operands(node);
+    operands[0] = operand_of(source);
+    auto view = node.op->view({node.attributes, operands, static_cast<int>(node.outputs.size())}, type.shape, output);
+    if (!view) return std::nullopt;
+    return Placement{source.storage, source.offset + view->offset, type, view->strides, {}};
+  }
+
+  void place_node(const Node& node) {
+    Item item{.node = &node, .name = node.name, .inputs = {}, .outputs = {}, .constants = {}};
+    for (ValueId id : node.inputs) {
+      item.inputs.push_back(id == kNoValue ? Placement{} : placement(id));
+      item.constants.push_back(graph_.constant(id));
+    }
+    for (size_t i = 0; i < item.inputs.size(); ++i) {
+      if (item.inputs[i].storage >= 0) fit_input(node, item, i);
+    }
+    for (size_t o = 0; o < node.outputs.size(); ++o) {
+      const ValueId id = node.outputs[o];
+      if (id == kNoValue) {
+        item.outputs.push_back({});
+        continue;
+      }
+      placement(id) = new_placement(id, &node, static_cast<int>(o));
+      item.outputs.push_back(placement(id));
+    }
+    items_.push_back(std::move(item));
+  }
+
+  // Copies input `i` where the node cannot read it as it lies.
+  void fit_input(const Node& node, Item& item, size_t i) {
+    Placement& source = item.inputs[i];
+    const Border wanted = i == 0 ? border_wanted(node) : Border{};
+    if (!source.border.covers(wanted)) {
+      Placement target = bordered_temporary(source.type, wanted);
+      add_copy(node.name + " (border)", source, target);
+      source = target;
+      return;
+    }
+    auto operands = graph_.input_operands(node);
+    operands[i] = operand_of(source, item.constants[i]);
+    if (accepts(node, operands, static_cast<int>(i))) return;
+    Placement target = dense_temporary(source.type);
+    add_copy(node.name + " (dense)", source, target);
+    source = target;
+  }
+
+  // Outputs of the graph that are inputs, constants, views, or outputs already placed under another index.
+  void copy_to_outputs() {
+    for (size_t k = 0; k < graph_.outputs.size(); ++k) {
+      const Placement& source = placement(graph_.outputs[k]);
+      const Storage& storage = storages_[static_cast<size_t>(source.storage)];
+      if (storage.where == Location::Where::output && storage.index == static_cast<int>(k)) continue;
+      add_copy(graph_[graph_.outputs[k]].name, source, dense(source.type, add_storage(Location::Where::output, static_cast<int>(k))));
+    }
+  }
+
+  Result<Plan> finish() {
+    Plan plan;
+    for (ValueId id : graph_.inputs) plan.inputs.push_back(graph_[id].type);
+    for (ValueId id : graph_.outputs) plan.outputs.push_back(graph_[id].type);
+    std::vector<int> workspaces;
+    for (const Item& item : items_) {
+      auto step = prepare(item);
+      if (!step.ok()) return in_context("node '" + item.name + "'", step.error());
+      workspaces.push_back(add_storage(Location::Where::arena, 0));
+      storages_.back().bytes = (*step).step->workspace_bytes;
+      plan.steps.push_back(step.take());
+    }
+    locate(plan, workspaces);
+    return plan;
+  }
+
+  Result<PlannedStep> prepare(const Item& item) const {
+    std::vector<Operand> inputs, outputs;
+    for (size_t i = 0; i < item.inputs.size(); ++i) inputs.push_back(operand_of(item.inputs[i], item.constants[i]));
+    for (const Placement& p : item.outputs) outputs.push_back(operand_of(p));
+    static const Attributes kNone;
+    const PrepareContext prepare_context{item.node ? item.node->attributes : kNone, inputs, outputs, machine_.isa, machine_.pool, machine_.packs};
+    PlannedStep planned;
+    planned.node = item.name;
+    planned.result = to_string(item.outputs[0].type);
+    planned.bf16 = !inputs.empty() && inputs[0].type.dtype == DType::bf16;
+    if (item.node == nullptr) {
+      planned.op = "Copy";
+      planned.cost.bytes = 2.0 * static_cast<double>(item.outputs[0].type.bytes());
+      OXPLOW_ASSIGN(planned.step, prepare_copy(prepare_context));
+    } else {
+      planned.op = item.node->op->name;
+      planned.cost = cost_of(*item.node->op, prepare_context);
+      if (!item.node->op->prepare) return Error{ErrorCode::unsupported, std::string(item.node->op->name) + " can only be folded before the run"};
+      OXPLOW_ASSIGN(planned.step, item.node->op->prepare(prepare_context));
+    }
+    return planned;
+  }
+
+  // Places the arena's storages and writes every operand's location.
+  void locate(Plan& plan, const std::vector<int>& workspaces) {
+    const int last = static_cast<int>(items_.size());
+    std::vector<Lifetime> lives(storages_.size(), Lifetime{.first = last, .last = -1});
+    const auto touch = [&](int storage, int step) {
+      Lifetime& life = lives[static_cast<size_t>(storage)];
+      life.first = std::min(life.first, step);
+      life.last = std::max(life.last, step);
+    };
+    for (int i = 0; i < last; ++i) {
+      for (const Placement& p : items_[static_cast<size_t>(i)].inputs) {
+        if (p.storage >= 0) touch(p.storage, i);
+      }
+      for (const Placement& p : items_[static_cast<size_t>(i)].outputs) {
+        if (p.storage >= 0) touch(p.storage, i);
+      }
+      touch(workspaces[static_cast<size_t>(i)], i);
+    }
+    for (size_t s = 0; s < storages_.size(); ++s) {
+      if (storages_[s].where != Location::Where::arena) continue;
+      lives[s].bytes = lives[s].last < 0 ? 0 : storages_[s].bytes;
+      lives[s].bordered_layout = storages_[s].bordered_layout;
+    }
+    const MemoryPlan memory = plan_memory(lives);
+    plan.arena_bytes = memory.bytes;
+    std::vector<int> constant_index(graph_.values.size(), -1);
+    const auto location = [&](const Placement& p) -> Location {
+      if (p.storage < 0) return {};
+      const Storage& storage = storages_[static_cast<size_t>(p.storage)];
+      Location result{storage.where, storage.index, storage.origin + bytes_of(p.type.dtype, static_cast<size_t>(p.offset))};
+      if (storage.where == Location::Where::arena) result.offset += memory.offsets[static_cast<size_t>(p.storage)];
+      if (storage.where == Location::Where::constant) {
+        int& index = constant_index[static_cast<size_t>(storage.index)];
+        if (index < 0) {
+          index = static_cast<int>(plan.constants.size());
+          plan.constants.push_back(*graph_.constant(storage.index));
+        }
+        result.index = index;
+      }
+      return result;
+    };
+    for (size_t i = 0; i < items_.size(); ++i) {
+      for (const Placement& p : items_[i].inputs) plan.steps[i].inputs.push_back(location(p));
+      for (const Placement& p : items_[i].outputs) plan.steps[i].outputs.push_back(location(p));
+      plan.steps[i].workspace = {Location::Where::arena, 0, memory.offsets[static_cast<size_t>(workspaces[i])]};
+    }
+  }
+
+  const Graph& graph_;
+  const Machine& machine_;
+  std::vector<Storage> storages_;
+  std::vector<Placement> placements_;  // by value
+  std::vector<std::vector<Reader>> readers_;
+  std::vector<bool> is_output_;
+  std::vector<Item> items_;
+};
+
+}  // namespace
+
+Result<Plan> make_plan(const Graph& graph, const Machine& machine) { return Planner(graph, machine).plan(); }
+
+}  // namespace oxplow

@@ -1,0 +1,76 @@
+#include "oxplow/ops/op.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace oxplow {
+namespace {
+
+constexpr const OpSpec* kOps[] = {
+#define OXPLOW_OP(name) &ops::name,
+#include "oxplow/ops/ops.inc"
+#undef OXPLOW_OP
+};
+
+size_t bytes_of(const Operand& operand) { return operand.present ? operand.type.bytes() : 0; }
+
+}  // namespace
+
+std::span<const OpSpec* const> all_ops() { return kOps; }
+
+const OpSpec* find_op(std::string_view name) {
+  static const std::map<std::string_view, const OpSpec*> by_name = [] {
+    std::map<std::string_view, const OpSpec*> map;
+    for (const OpSpec* op : kOps) map.emplace(op->name, op);
+    return map;
+  }();
+  auto it = by_name.find(name);
+  return it == by_name.end() ? nullptr : it->second;
+}
+
+bool Operand::strides_are_dense() const {
+  int64_t expected = 1;
+  for (int i = type.shape.rank() - 1; i >= 0; --i) {
+    if (type.shape[i] != 1 && strides[i] != expected) return false;
+    expected *= type.shape[i];
+  }
+  return true;
+}
+
+bool Operand::rows_contiguous() const {
+  return type.shape.empty() || type.shape.back() == 1 || strides.back() == 1;
+}
+
+Result<std::vector<int64_t>> InferContext::integers(int i, std::string_view what) const {
+  const Tensor* value = constant(i);
+  if (value == nullptr) {
+    return Error{ErrorCode::unsupported, std::string(what) + " (input " + std::to_string(i) + ") depends on data; it must be known from the input shapes"};
+  }
+  if (is_float(value->dtype())) return Error{ErrorCode::invalid_model, std::string(what) + " must be integers"};
+  return to_int64s(*value);
+}
+
+Cost cost_of(const OpSpec& op, const PrepareContext& context) {
+  if (op.cost) return op.cost(context);
+  Cost cost;
+  for (const Operand& o : context.inputs) cost.bytes += static_cast<double>(bytes_of(o));
+  for (const Operand& o : context.outputs) cost.bytes += static_cast<double>(bytes_of(o));
+  return cost;
+}
+
+bool accepts_rows(const PrepareContext& context, int i) { return context.in(i).rows_contiguous(); }
+bool accepts_any(const PrepareContext&, int) { return true; }
+bool writes_rows(const PrepareContext& context, int i) { return context.out(i).rows_contiguous(); }
+bool writes_any(const PrepareContext&, int) { return true; }
+
+int task_count(int64_t units, double nanoseconds, int threads) {
+  if (threads == 1) return 1;
+  constexpr double kShortest = 4000;  // ns: a claim costs about 50, waking a neighbour's cache lines some hundred
+  const double by_time = static_cast<double>(units) * nanoseconds / kShortest;
+  const int64_t most = std::min<int64_t>(units, int64_t{4} * threads);
+  return static_cast<int>(std::clamp<int64_t>(static_cast<int64_t>(by_time), 1, std::max<int64_t>(most, 1)));
+}
+
+Range task_range(int64_t units, int tasks, int task) { return {units * task / tasks, units * (task + 1) / tasks}; }
+
+}  // namespace oxplow

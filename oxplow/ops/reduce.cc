@@ -1,0 +1,133 @@
+// Reductions over axes: ReduceSum, ReduceMean, ... Input 1 (axes) is constant; none: all axes, or none at all with noop_with_empty_axes.
+
+#include "oxplow/kernels/reduce/reduce.h"
+
+#include <algorithm>
+
+#include "oxplow/ops/op.h"
+#include "oxplow/ops/shape_rules.h"
+
+namespace oxplow {
+namespace {
+
+Result<std::vector<bool>> reduced_axes(const InferContext& c) {
+  const int rank = c.shape(0).rank();
+  std::vector<bool> reduced(static_cast<size_t>(rank), false);
+  std::vector<int64_t> axes;
+  // Global pooling: every axis from this one on.
+  for (int64_t i = c.attributes.integer("first_axis", rank); i < rank; ++i) axes.push_back(i);
+  if (c.has(1)) {
+    OXPLOW_ASSIGN(axes, c.integers(1, "axes"));
+  }
+  if (axes.empty() && c.attributes.integer("noop_with_empty_axes", 0) == 0) reduced.assign(reduced.size(), true);
+  for (int64_t a : axes) {
+    OXPLOW_ASSIGN(const int axis, normalized_axis(a, rank));
+    reduced[static_cast<size_t>(axis)] = true;
+  }
+  return reduced;
+}
+
+Result<TensorTypes> infer_reduce(const InferContext& c) {
+  OXPLOW_ASSIGN(auto reduced, reduced_axes(c));
+  const bool keep = c.attributes.integer("keepdims", 1) != 0;
+  Shape to;
+  for (int i = 0; i < c.shape(0).rank(); ++i) {
+    if (!reduced[static_cast<size_t>(i)]) {
+      to.push_back(c.shape(0)[i]);
+    } else if (keep) {
+      to.push_back(1);
+    }
+  }
+  return TensorTypes{{c.type(0).dtype, to}};
+}
+
+// Axes as the kernel wants them: up to three outer, up to three reduced, a contiguous inner one.
+Result<ReduceArgs> reduce_args(const PrepareContext& c, ReduceOp op) {
+  const Operand& x = c.in(0);
+  const Operand& y = c.out();
+  OXPLOW_ASSIGN(auto reduced, reduced_axes(c.infer()));
+  ReduceArgs args{.op = op, .x_type = x.type.dtype, .y_type = y.type.dtype};
+  Shape outer, inside;
+  std::vector<Dims> outer_strides(2), inside_strides(1);
+  int y_axis = 0;
+  const bool keep = c.attributes.integer("keepdims", 1) != 0;
+  for (int i = 0; i < x.type.shape.rank(); ++i) {
+    if (reduced[static_cast<size_t>(i)]) {
+      inside.push_back(x.type.shape[i]);
+      inside_strides[0].push_back(x.strides[i]);
+      y_axis += keep ? 1 : 0;
+    } else {
+      outer.push_back(x.type.shape[i]);
+      outer_strides[0].push_back(x.strides[i]);
+      outer_strides[1].push_back(y.strides[y_axis++]);
+    }
+  }
+  const auto pad = [](Shape& extents, std::vector<Dims>& strides) {
+    if (extents.empty()) {
+      extents.push_back(1);
+      for (Dims& s : strides) s.push_back(0);
+    }
+    merge_axes(extents, strides);
+  };
+  pad(outer, outer_strides);
+  pad(inside, inside_strides);
+  const int last = outer.rank() - 1;
+  if (outer[last] > 1 && outer_strides[0][last] == 1 && outer_strides[1][last] == 1) {
+    args.inner = outer[last];
+    outer.erase(last);
+    for (Dims& s : outer_strides) s.erase(last);
+  }
+  if (outer.rank() > kMaxReduceDims || inside.rank() > kMaxReduceDims) return Error{ErrorCode::unsupported, "a reduction over more than three separate groups of axes"};
+  const auto fill = [](const Dims& from, int64_t* to) { std::copy(from.begin(), from.end(), to + (kMaxReduceDims - from.rank())); };
+  fill(outer, args.outer);
+  fill(outer_strides[0], args.x_outer);
+  fill(outer_strides[1], args.y_outer);
+  fill(inside, args.reduced);
+  fill(inside_strides[0], args.x_reduced);
+  return args;
+}
+
+template <ReduceOp kOp>
+Result<std::unique_ptr<Step>> prepare_reduce(const PrepareContext& c) {
+  if (!is_float(c.in(0).type.dtype) || c.in(0).type.dtype == DType::f64) {
+    return Error{ErrorCode::unsupported, "a reduction of " + std::string(name_of(c.in(0).type.dtype))};
+  }
+  OXPLOW_ASSIGN(const ReduceArgs args, reduce_args(c, kOp));
+  const int64_t results = args.results();
+  const int64_t each = args.reduced[0] * args.reduced[1] * args.reduced[2];
+  const int64_t grain = args.inner > 1 ? 64 : 1;
+  const int64_t units = (results + grain - 1) / grain;
+  const int tasks = task_count(units, static_cast<double>(each * grain) * 0.1, c.threads());
+  const ReduceKernels& kernels = reduce_kernels(c.isa);
+  auto step = make_step("reduce " + std::string(name_of(kOp)), tasks, [args, &kernels, units, results, grain, tasks](const Buffers& b, int task, int) {
+    ReduceArgs bound = args;
+    bound.x = b.inputs[0];
+    bound.y = b.outputs[0];
+    const Range range = task_range(units, tasks, task);
+    kernels.reduce(bound, range.begin * grain, std::min(range.end * grain, results));
+  });
+  step->why = args.inner > 1 ? "columns" : "rows";
+  return step;
+}
+
+}  // namespace
+
+namespace ops {
+#define OXPLOW_REDUCTION(op, function)                          \
+  constinit const OpSpec op{.name = #op,                        \
+                            .infer = infer_reduce,              \
+                            .prepare = prepare_reduce<ReduceOp::function>, \
+                            .accepts_input = accepts_any};
+OXPLOW_REDUCTION(ReduceSum, sum)
+OXPLOW_REDUCTION(ReduceMean, mean)
+OXPLOW_REDUCTION(ReduceMax, max)
+OXPLOW_REDUCTION(ReduceMin, min)
+OXPLOW_REDUCTION(ReduceProd, prod)
+OXPLOW_REDUCTION(ReduceSumSquare, sum_square)
+OXPLOW_REDUCTION(ReduceL1, l1)
+OXPLOW_REDUCTION(ReduceL2, l2)
+OXPLOW_REDUCTION(ReduceLogSum, log_sum)
+OXPLOW_REDUCTION(ReduceLogSumExp, log_sum_exp)
+#undef OXPLOW_REDUCTION
+}  // namespace ops
+}  // namespace oxplow

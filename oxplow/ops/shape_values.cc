@@ -1,0 +1,101 @@
+// Ops whose results are about shapes: Shape, Size, ConstantOfShape, Range. They are folded before the run.
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "oxplow/ops/op.h"
+
+namespace oxplow {
+namespace {
+
+// The axes [start, end) that Shape reports.
+Range reported_axes(const InferContext& c) {
+  const int64_t rank = c.shape(0).rank();
+  const auto place = [&](int64_t axis) { return std::clamp<int64_t>(axis < 0 ? axis + rank : axis, 0, rank); };
+  const int64_t begin = place(c.attributes.integer("start", 0));
+  return {begin, std::max(begin, place(c.attributes.integer("end", rank)))};
+}
+
+Result<TensorTypes> infer_shape(const InferContext& c) {
+  const Range axes = reported_axes(c);
+  return TensorTypes{{DType::i64, Shape{axes.end - axes.begin}}};
+}
+
+std::optional<Tensor> known_shape(const InferContext& c) {
+  const Range axes = reported_axes(c);
+  return Tensor::of<int64_t>(std::span(c.shape(0).begin() + axes.begin, c.shape(0).begin() + axes.end), Shape{axes.end - axes.begin});
+}
+
+Result<TensorTypes> infer_size(const InferContext&) { return TensorTypes{{DType::i64, Shape{}}}; }
+std::optional<Tensor> known_size(const InferContext& c) { return Tensor::scalar<int64_t>(c.type(0).elements()); }
+
+Result<TensorTypes> infer_constant_of_shape(const InferContext& c) {
+  OXPLOW_ASSIGN(auto extents, c.integers(0, "the shape"));
+  const Tensor* value = c.attributes.tensor("value");
+  if (extents.size() > static_cast<size_t>(kMaxRank)) return Error{ErrorCode::unsupported, "more than 10 axes"};
+  TensorType type{value ? value->dtype() : DType::f32, Shape(std::span<const int64_t>(extents))};
+  int64_t bits = bits_of(type.dtype);
+  for (int64_t extent : extents) {
+    if (extent < 0 || __builtin_mul_overflow(bits, extent, &bits)) return Error{ErrorCode::invalid_model, "impossible shape " + to_string(type.shape)};
+  }
+  if (bits > int64_t{8} << 34) return Error{ErrorCode::invalid_model, "a constant of shape " + to_string(type.shape) + " would take more than 16 GiB"};
+  return TensorTypes{type};
+}
+
+Result<std::unique_ptr<Step>> prepare_constant_of_shape(const PrepareContext& c) {
+  const TensorType type = c.out().type;
+  const Tensor* given = c.attributes.tensor("value");
+  const Tensor value = given ? *given : Tensor::scalar<float>(0);
+  return make_step("fill", 1, [type, value](const Buffers& b, int, int) {
+    const size_t element = static_cast<size_t>(bits_of(type.dtype)) / 8;
+    for (int64_t i = 0; i < type.elements(); ++i) std::memcpy(b.out<std::byte>() + static_cast<size_t>(i) * element, value.data(), element);
+  });
+}
+
+Result<double> scalar_of(const InferContext& c, int i) {
+  const Tensor* value = c.constant(i);
+  if (value == nullptr || value->elements() != 1) return Error{ErrorCode::unsupported, "a Range whose bounds depend on data"};
+  return visit(value->dtype(), [&](auto t) -> double {
+    using T = decltype(t);
+    if constexpr (std::is_same_v<T, Float16> || std::is_same_v<T, BFloat16>) {
+      return static_cast<double>(static_cast<float>(value->values<T>()[0]));
+    } else {
+      return static_cast<double>(value->values<T>()[0]);
+    }
+  });
+}
+
+Result<TensorTypes> infer_range(const InferContext& c) {
+  OXPLOW_ASSIGN(const double start, scalar_of(c, 0));
+  OXPLOW_ASSIGN(const double limit, scalar_of(c, 1));
+  OXPLOW_ASSIGN(const double delta, scalar_of(c, 2));
+  if (delta == 0) return Error{ErrorCode::invalid_model, "a Range of step 0"};
+  const double count = std::max(0.0, std::ceil((limit - start) / delta));
+  if (!(count < 1e10)) return Error{ErrorCode::invalid_model, "a Range of more than 1e10 elements"};
+  return TensorTypes{{c.type(0).dtype, Shape{static_cast<int64_t>(count)}}};
+}
+
+Result<std::unique_ptr<Step>> prepare_range(const PrepareContext& c) {
+  const TensorType type = c.out().type;
+  return visit(type.dtype, [&](auto t) -> Result<std::unique_ptr<Step>> {
+    using T = decltype(t);
+    if constexpr (std::is_same_v<T, bool> || std::is_same_v<T, Float16> || std::is_same_v<T, BFloat16>) {
+      return Error{ErrorCode::unsupported, "a Range of " + std::string(name_of(type.dtype))};
+    } else {
+      return make_step("range", 1, [type](const Buffers& b, int, int) {
+        for (int64_t i = 0; i < type.elements(); ++i) b.out<T>()[i] = static_cast<T>(b.in<T>(0)[0] + static_cast<T>(i) * b.in<T>(2)[0]);
+      });
+    }
+  });
+}
+
+}  // namespace
+
+namespace ops {
+constinit const OpSpec ShapeOf{.name = "Shape", .infer = infer_shape, .known = known_shape};
+constinit const OpSpec Size{.name = "Size", .infer = infer_size, .known = known_size};
+constinit const OpSpec ConstantOfShape{.name = "ConstantOfShape", .infer = infer_constant_of_shape, .prepare = prepare_constant_of_shape};
+constinit const OpSpec RangeOp{.name = "Range", .infer = infer_range, .prepare = prepare_range, .required_inputs = 3};
+}  // namespace ops
+}  // namespace oxplow

@@ -1,0 +1,57 @@
+// Softmax and LogSoftmax over one axis.
+
+#include "oxplow/kernels/softmax/softmax.h"
+
+#include <algorithm>
+
+#include "oxplow/ops/op.h"
+#include "oxplow/ops/shape_rules.h"
+
+namespace oxplow {
+namespace {
+
+Result<TensorTypes> infer_softmax(const InferContext& c) {
+  OXPLOW_TRY([&]() -> Status {
+    OXPLOW_ASSIGN([[maybe_unused]] const int axis, normalized_axis(c.attributes.integer("axis", -1), c.shape(0).rank()));
+    return {};
+  }());
+  return TensorTypes{c.type(0)};
+}
+
+template <bool kLog>
+Result<std::unique_ptr<Step>> prepare_softmax(const PrepareContext& c) {
+  const TensorType& type = c.in(0).type;
+  if (!is_float(type.dtype) || type.dtype == DType::f64) return Error{ErrorCode::unsupported, "Softmax of " + std::string(name_of(type.dtype))};
+  const int rank = type.shape.rank();
+  const int axis = *normalized_axis(c.attributes.integer("axis", -1), rank);
+  // Opsets before 13: all axes from this one on make up the row.
+  const bool coerce = c.attributes.integer("coerce", 0) != 0;
+  const int64_t outer = product(type.shape, 0, axis), inner = coerce ? 1 : product(type.shape, axis + 1, rank);
+  SoftmaxArgs args;
+  args.length = coerce ? product(type.shape, axis, rank) : type.shape[axis];
+  args.inner = inner;
+  args.outer[kMaxSoftmaxDims - 1] = outer;
+  args.x_outer[kMaxSoftmaxDims - 1] = args.y_outer[kMaxSoftmaxDims - 1] = args.length * inner;
+  args.x_axis = args.y_axis = inner;
+  args.x_type = args.y_type = type.dtype;
+  args.log = kLog;
+  const SoftmaxKernels& kernels = softmax_kernels(c.isa);
+  const int tasks = task_count(outer, static_cast<double>(args.length * inner) * 0.5, c.threads());
+  auto step = make_step(kLog ? "log_softmax" : "softmax", tasks, [args, &kernels, outer, tasks](const Buffers& b, int task, int) {
+    SoftmaxArgs bound = args;
+    bound.x = b.inputs[0];
+    bound.y = b.outputs[0];
+    const Range range = task_range(outer, tasks, task);
+    kernels.softmax(bound, range.begin, range.end);
+  });
+  step->why = inner > 1 ? "axis apart" : "rows";
+  return step;
+}
+
+}  // namespace
+
+namespace ops {
+constinit const OpSpec Softmax{.name = "Softmax", .infer = infer_softmax, .prepare = prepare_softmax<false>};
+constinit const OpSpec LogSoftmax{.name = "LogSoftmax", .infer = infer_softmax, .prepare = prepare_softmax<true>};
+}  // namespace ops
+}  // namespace oxplow
