@@ -1,0 +1,87 @@
+#include "oxplow/apps/cli/model_flags.h"
+
+#include <charconv>
+#include <chrono>
+#include <cstdio>
+
+#include "oxplow/base/cpu_budget.h"
+
+namespace oxplow::cli {
+
+void add_model_flags(CLI::App& command, ModelFlags& flags) {
+  command.add_option("MODEL", flags.path, "an ONNX model")->required();
+  command.add_option("--precision", flags.precision, "what to compute in")->check(CLI::IsMember({"fp32", "bf16", "int8", "auto"}))->capture_default_str();
+  command.add_option("--threads", flags.threads, "threads to keep busy (default: OXPLOW_THREADS, OMP_NUM_THREADS, or what this process may use)")->check(CLI::Range(1, 1024));
+  command.add_option("--dim", flags.dims, "NAME=N: the extent of an open axis, e.g. sequence=128");
+  command.add_option("--skip-pass", flags.skip_passes, "leave a graph pass out (to find which one a difference comes from)");
+}
+
+double milliseconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+}
+
+int fail(const Error& error) {
+  std::fprintf(stderr, "oxplow: %s\n", error.message.c_str());
+  return 1;
+}
+
+Result<OpenModel> open_model(const ModelFlags& flags, std::optional<int> threads) {
+  const auto start = std::chrono::steady_clock::now();
+  OpenModel open;
+  OXPLOW_ASSIGN(open.isa, isa_from_environment());
+  if (threads) {
+    open.threads = *threads;
+  } else {
+    OXPLOW_ASSIGN(open.threads, thread_count(CpuBudget::detect(), flags.threads));
+  }
+  ModelOptions options;
+  options.isa = open.isa;
+  options.passes.skip = flags.skip_passes;
+  open.precision = flags.precision == "auto" ? "fp32" : flags.precision;
+  if (open.precision == "int8") return Error{ErrorCode::unsupported, "--precision int8 needs a quantized model, which this version cannot read yet; use fp32 or bf16"};
+  if (open.precision == "bf16" && !has_bf16(open.isa)) {
+    std::fprintf(stderr, "oxplow: note: %s has no bf16 instructions; computing in fp32\n", std::string(name_of(open.isa)).c_str());
+    open.precision = "fp32";
+  }
+  if (open.precision == "bf16") options.passes.precision = Precision::bf16;
+  OXPLOW_ASSIGN(open.model, Model::load(flags.path, options, std::make_shared<ThreadPool>(open.threads)));
+  open.load_ms = milliseconds_since(start);
+  return open;
+}
+
+Result<std::map<std::string, int64_t>> extents_of(const ModelFlags& flags) {
+  std::map<std::string, int64_t> extents;
+  for (const std::string& text : flags.dims) {
+    const size_t equals = text.find('=');
+    int64_t value = 0;
+    const char* end = text.data() + text.size();
+    const bool whole = equals != std::string::npos && std::from_chars(text.data() + equals + 1, end, value).ptr == end && value > 0;
+    if (!whole) return Error{ErrorCode::invalid_argument, "--dim " + text + ": want NAME=N with N > 0"};
+    extents[text.substr(0, equals)] = value;
+  }
+  return extents;
+}
+
+Result<std::vector<Tensor>> example_inputs(const TensorTypes& types) {
+  std::vector<Tensor> inputs;
+  uint32_t state = 1;
+  for (const TensorType& type : types) {
+    OXPLOW_ASSIGN(Tensor tensor, Tensor::allocate(type));
+    visit(type.dtype, [&](auto t) {
+      using T = decltype(t);
+      for (T& value : tensor.mutable_values<T>()) {
+        state = state * 1664525u + 1013904223u;
+        const float uniform = static_cast<float>(state >> 8) / static_cast<float>(1 << 23) - 1;
+        if constexpr (std::is_integral_v<T>) {
+          value = T{1};
+        } else {
+          value = static_cast<T>(uniform);
+        }
+      }
+    });
+    inputs.push_back(std::move(tensor));
+  }
+  return inputs;
+}
+
+}  // namespace oxplow::cli
