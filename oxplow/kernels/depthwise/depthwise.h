@@ -15,8 +15,8 @@ namespace oxplow {
 //                   x[n][i * stride_h + r * dilation_h][j * stride_w + s * dilation_w][c] * w[r][s][c] + bias[c] +
 //                   residual[n][i][j][c])
 // over a zero-bordered input as in conv.h: x points at the pixel under tap (0, 0) of output pixel (0, 0), so padding is memory
-// that the producer set to zero. Strides are in elements and free; channels are contiguous. Sums are f32, r then s ascending,
-// whatever the split. Reads only the pixels under taps, and channels [channel_begin, channel_end) of them.
+// that the producer set to zero. Strides are in elements and free; channels are contiguous. Sums are f32, the bias
+// first, then r and s ascending, whatever the split. Reads only the pixels under taps, and channels [channel_begin, channel_end) of them.
 struct DepthwiseArgs {
   int64_t batch = 0, out_h = 0, out_w = 0, channels = 0;
   int64_t kernel_h = 1, kernel_w = 1, stride_h = 1, stride_w = 1, dilation_h = 1, dilation_w = 1;
