@@ -13,6 +13,7 @@ declare -A limit_minutes=([layers]=1 [format]=2 [build]=15 [unit]=12 [tiers]=12 
 jobs=${JOBS:-$(nproc)}
 logs=build/test-logs
 venv=build/venv
+no_rss=GTEST_FILTER=-Buffer.ManySmallOnesDoNotLeak  # under an emulator the resident set is the emulator's
 
 # --- what the sections share -------------------------------------------------------------------------------------------------
 
@@ -59,7 +60,7 @@ section_build() {
 section_unit() { run_ctest build; }
 
 # Graph-level tests once per lower tier of this machine (kernels' own tests walk every tier by themselves), and on processors
-# without anything newer, emulated: an instruction of a higher tier that slipped into shared code is an illegal one there.
+# that are older, emulated: an instruction of a higher tier that slipped into shared code is an illegal one there.
 section_tiers() {
   tools/install.sh arm
   local tiers tier
@@ -68,8 +69,11 @@ section_tiers() {
     echo "tier $tier"
     run_programs OXPLOW_ISA="$tier" -- $(programs build tensor ops graph)
   done
-  echo "emulated qemu64"
-  run_programs qemu-x86_64 -cpu qemu64 -- $(programs build base tensor ops)
+  local processor
+  for processor in qemu64 max; do  # SSE only; AVX2, the most that qemu 7 knows
+    echo "emulated $processor"
+    run_programs "$no_rss" qemu-x86_64 -cpu $processor -- $(programs build base tensor ops)
+  done
 }
 
 section_gcc() {
@@ -109,13 +113,13 @@ section_arm() {
   tools/install.sh arm
   tools/ninja.sh build-arm
   local emulator=(qemu-aarch64 -L /usr/aarch64-linux-gnu) tier
-  run_programs "${emulator[@]}" -cpu max -- $(programs build-arm base formats kernels)
+  run_programs "$no_rss" "${emulator[@]}" -cpu max -- $(programs build-arm base formats kernels)
   for tier in neon neon_dot neon_i8mm; do
     echo "tier $tier"
     run_programs OXPLOW_ISA=$tier "${emulator[@]}" -cpu max -- $(programs build-arm tensor ops)
   done
   echo "emulated cortex-a53"
-  run_programs "${emulator[@]}" -cpu cortex-a53 -- $(programs build-arm base ops)
+  run_programs "$no_rss" "${emulator[@]}" -cpu cortex-a53 -- $(programs build-arm base ops)
 }
 
 section_venv() {
