@@ -2,7 +2,7 @@
 
 namespace oxplow {
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
   constexpr size_t kShown = 80;
   constexpr char kDigits[] = "0123456789abcdef";
   std::string out = "'";

@@ -126,6 +126,6 @@ inline std::string_view text_of(std::span<const std::byte> bytes) {
 }
 
 // A file's own text as an error may show it: in quotes, at most 80 characters, whatever is not printable ASCII as \xNN.
-std::string quoted(std::string_view text);
+std::string in_quotes(std::string_view text);
 
 }  // namespace oxplow

@@ -16,14 +16,14 @@ namespace {
 constexpr size_t kMaxLocation = 4096;
 
 Error refused(std::string_view location, const char* why) {
-  return {ErrorCode::invalid_model, "external file " + quoted(location) + " " + why};
+  return {ErrorCode::invalid_model, "external file " + in_quotes(location) + " " + why};
 }
 
 Error system_error(std::string_view location, int error) {
   if (error == ENOENT || error == ENOTDIR) {
-    return {ErrorCode::not_found, "external file " + quoted(location) + " is missing; put it beside the model"};
+    return {ErrorCode::not_found, "external file " + in_quotes(location) + " is missing; put it beside the model"};
   }
-  return {ErrorCode::io, "external file " + quoted(location) + ": " + std::generic_category().message(error)};
+  return {ErrorCode::io, "external file " + in_quotes(location) + ": " + std::generic_category().message(error)};
 }
 
 // A file descriptor that closes itself.
@@ -113,7 +113,7 @@ Result<MappedFile> ContainedFolder::map(std::string_view location) const {
   if (file.get() < 0) return system_error(location, errno);
   if (::fstat(file.get(), &status) != 0) return system_error(location, errno);
   if (const char* why = why_unfit(status)) return refused(location, why);
-  return MappedFile::map(file.get(), "external file " + quoted(location));
+  return MappedFile::map(file.get(), "external file " + in_quotes(location));
 }
 
 }  // namespace oxplow

@@ -134,7 +134,7 @@ bool Parser::finish_external_entry(const Frame& frame) {
     external_.has_location = true;
   } else if (key == "offset" || key == "length") {
     const auto number = read_decimal(value);
-    if (!number) return fail(frame.offset, std::string(key) + " " + quoted(value) + " is not a count of bytes");
+    if (!number) return fail(frame.offset, std::string(key) + " " + in_quotes(value) + " is not a count of bytes");
     if (key == "offset") {
       external_.offset = *number;
     } else {

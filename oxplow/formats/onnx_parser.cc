@@ -23,7 +23,7 @@ Result<std::span<const std::byte>> ExternalFiles::bytes(std::string_view locatio
   if (found != locations_.end() && *found == normal) return files_[order_[static_cast<size_t>(at)]].bytes();
   if (folder_.empty()) {
     return Error{ErrorCode::invalid_model,
-                 "external file " + quoted(location) + ": a model in memory has no folder to find it in"};
+                 "external file " + in_quotes(location) + ": a model in memory has no folder to find it in"};
   }
   if (!opened_) {
     OXPLOW_ASSIGN(opened_, ContainedFolder::open(folder_));

@@ -193,7 +193,7 @@ bool indices_within(const TensorProto& indices, const Shape& dims) {
 Result<TensorBytes> tensor_bytes(const TensorProto& tensor) {
   const int bits = bits_of(tensor.type);
   if (bits == 0 || (bits == 6 && !tensor.in_place)) {
-    return Error{ErrorCode::unsupported, "tensor " + quoted(tensor.name) + " of " + name_of(tensor.type) + " elements"};
+    return Error{ErrorCode::unsupported, "tensor " + in_quotes(tensor.name) + " of " + name_of(tensor.type) + " elements"};
   }
   TensorBytes result;
   if (tensor.in_place) {
@@ -217,7 +217,7 @@ Result<TensorBytes> tensor_bytes(const TensorProto& tensor) {
     append_little(result.owned, entry, width);
     return true;
   });
-  if (!sound) return Error{ErrorCode::invalid_model, "tensor " + quoted(tensor.name) + ": the file changed while it was read"};
+  if (!sound) return Error{ErrorCode::invalid_model, "tensor " + in_quotes(tensor.name) + ": the file changed while it was read"};
   result.bytes = result.owned;
   return result;
 }
@@ -225,7 +225,7 @@ Result<TensorBytes> tensor_bytes(const TensorProto& tensor) {
 Result<std::vector<std::string_view>> tensor_strings(const TensorProto& tensor) {
   if (tensor.type != ElementType::STRING) {
     return Error{ErrorCode::unsupported,
-                 "tensor " + quoted(tensor.name) + " of " + name_of(tensor.type) + " elements as strings"};
+                 "tensor " + in_quotes(tensor.name) + " of " + name_of(tensor.type) + " elements as strings"};
   }
   std::vector<std::string_view> strings;
   strings.reserve(static_cast<size_t>(tensor.elements()));
