@@ -45,13 +45,36 @@ const char* name_of(AttributeType type) {
   return number < 0 || std::cmp_greater_equal(number, std::size(kNames)) ? "unknown" : kNames[number];
 }
 
+namespace {
+
+// What a file that is no ONNX model seems to be instead; "" when it cannot be told.
+const char* seems_to_be(std::string_view text) {
+  constexpr struct {
+    std::string_view start;
+    const char* hint;
+  } kStarts[] = {
+      {"version https://git-lfs", "; it is a Git LFS pointer: fetch the file itself with `git lfs pull`"},
+      {"PK\x03\x04", "; it is a zip archive (PyTorch .pt, .pt2 or Keras?)"},
+      {"GGUF", "; it is a GGUF file"},
+      {"{", "; it is JSON"},
+      {"<", "; it is HTML or XML, perhaps a failed download"},
+  };
+  for (const auto& [start, hint] : kStarts) {
+    if (text.starts_with(start)) return hint;
+  }
+  return "";
+}
+
+}  // namespace
 }  // namespace onnx
 
 Result<OnnxModel> parse_onnx(std::span<const std::byte> bytes, const std::filesystem::path& folder) {
   Budget budget = Budget::for_file(bytes.size());
   onnx::ExternalFiles files(folder);
   OnnxModel result;
-  OXPLOW_ASSIGN(result.model, onnx::Parser(budget, files).parse(bytes));
+  auto model = onnx::Parser(budget, files).parse(bytes);
+  if (!model.ok()) return Error{model.error().code, model.error().message + onnx::seems_to_be(text_of(bytes))};
+  result.model = model.take();
   result.external = files.take();
   return result;
 }

@@ -134,6 +134,8 @@ TEST(OnnxHostile, WhatIsNoModelIsRefused) {
   EXPECT_INVALID("", "not an ONNX model");
   EXPECT_INVALID("not a model at all", "");
   EXPECT_INVALID(std::string(1000, '\0'), "field number");
+  EXPECT_INVALID("version https://git-lfs.github.com/spec/v1\noid sha256:0", "git lfs pull");
+  EXPECT_INVALID("PK\x03\x04rest", "zip archive");
   ProtobufWriter no_version, twice, empty;
   EXPECT_INVALID(no_version.message(7, empty), "ir_version");
   EXPECT_INVALID(twice.varint(1, 8).message(7, empty).message(7, empty), "graph: is given twice");
