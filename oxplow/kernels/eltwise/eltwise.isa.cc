@@ -173,11 +173,9 @@ void advance_tile(const ChainArgs& args, Tile& tile) {
   for (tile.index[--d] += tile.rows; d > 0 && tile.index[d] >= args.extents[d]; ++tile.index[--d]) tile.index[d] = 0;
 }
 
-void chain(const ChainArgs& args, int64_t begin, int64_t end) {
-  if (begin >= end) return;
-  alignas(64) float slots[kMaxValues][kSlot];
-  Program program;
-  make_program(args, program);
+template <int kSlots>
+void run_chain(const ChainArgs& args, const Program& program, int64_t begin, int64_t end) {
+  alignas(64) float slots[kSlots][kSlot];
   ChainRun run = {args, program, slots, {}, {}};
   for (int s = 0; s < args.num_steps; ++s) {
     if (args.steps[s].op != EltwiseOp::constant) continue;
@@ -198,6 +196,15 @@ void chain(const ChainArgs& args, int64_t begin, int64_t end) {
     advance_tile(args, tile);
     begin += tile.rows * tile.columns;
   }
+}
+
+void chain(const ChainArgs& args, int64_t begin, int64_t end) {
+  if (begin >= end) return;
+  Program program;
+  make_program(args, program);
+  // A large frame costs a probe of each of its pages.
+  if (program.slots <= 4) return run_chain<4>(args, program, begin, end);
+  run_chain<kMaxValues>(args, program, begin, end);
 }
 
 void convert(const void* x, DType x_type, void* y, DType y_type, int64_t n) {

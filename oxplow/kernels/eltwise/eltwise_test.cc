@@ -4,11 +4,11 @@
 
 #include <cfloat>
 #include <cmath>
-#include <cstring>
 #include <random>
 #include <vector>
 
 #include "oxplow/kernels/eltwise/reference.h"
+#include "oxplow/kernels/test_memory.h"
 
 namespace oxplow {
 namespace {
@@ -146,30 +146,9 @@ TEST(Eltwise, PowerOfOneExponent) {
   }
 }
 
-// An operand's memory: elements of a type, more of them than the chain may touch.
-struct Memory {
-  DType type;
-  std::vector<std::byte> bytes;
-
-  Memory(DType dtype, size_t n) : type(dtype), bytes(bytes_of(dtype, n)) {}
-  float get(int64_t i) const {
-    return visit(type, [&](auto t) {
-      decltype(t) x;
-      std::memcpy(static_cast<void*>(&x), bytes.data() + i * sizeof(x), sizeof(x));
-      return static_cast<float>(x);
-    });
-  }
-  void set(int64_t i, float value) {
-    visit(type, [&](auto t) {
-      auto x = decltype(t)(value);
-      std::memcpy(bytes.data() + i * sizeof(x), &x, sizeof(x));
-    });
-  }
-};
-
 struct RandomChain {
   ChainArgs args;
-  std::vector<Memory> inputs, outputs;
+  std::vector<TestMemory> inputs, outputs;
   bool in_place = false;
 };
 
@@ -211,7 +190,7 @@ RandomChain random_chain(std::mt19937& rng) {
     ChainInput& input = args.inputs[i];
     input.type = kTypes[rng() % std::size(kTypes)];
     const int64_t length = random_strides(rng, args, true, input.strides);
-    Memory& memory = chain.inputs.emplace_back(input.type, length);
+    TestMemory& memory = chain.inputs.emplace_back(input.type, length);
     for (int64_t k = 0; k < length; ++k) memory.set(k, rng() % 20 ? normal(rng) : NAN);
   }
   for (int s = 0; s < args.num_steps; ++s) {
@@ -227,20 +206,20 @@ RandomChain random_chain(std::mt19937& rng) {
         static_cast<uint8_t>(rng() % 2 ? args.num_inputs + args.num_steps - 1 : rng() % (args.num_inputs + args.num_steps));
     output.type = kTypes[rng() % std::size(kTypes)];
     const int64_t length = random_strides(rng, args, false, output.strides);
-    Memory& memory = chain.outputs.emplace_back(output.type, length + 8);
-    for (int64_t k = 0; k < length + 8; ++k) memory.set(k, 1.0f);
+    TestMemory& memory = chain.outputs.emplace_back(output.type, length + 8);
+    memory.fill(1);
   }
   return chain;
 }
 
 float to_memory_and_back(float x, DType type) {
-  Memory memory(type, 1);
+  TestMemory memory(type, 1);
   memory.set(0, x);
   return memory.get(0);
 }
 
 // What the outputs must hold, point by point.
-void run_oracle(const RandomChain& chain, std::vector<Memory>& outputs) {
+void run_oracle(const RandomChain& chain, std::vector<TestMemory>& outputs) {
   const ChainArgs& args = chain.args;
   for (int64_t p = 0; p < args.elements(); ++p) {
     int64_t index[kMaxChainDims];
@@ -263,7 +242,7 @@ void run_oracle(const RandomChain& chain, std::vector<Memory>& outputs) {
   }
 }
 
-void expect_same(const Memory& got, const Memory& want, const std::string& where) {
+void expect_same(const TestMemory& got, const TestMemory& want, const std::string& where) {
   for (size_t i = 0; i < got.bytes.size() / (bits_of(got.type) / 8); ++i) {
     const float g = got.get(i), w = want.get(i);
     if (std::isnan(g) && std::isnan(w)) continue;
@@ -380,10 +359,10 @@ TEST(Eltwise, ConvertsEveryPair) {
     for (DType from : kTypes) {
       for (DType to : kTypes) {
         for (int64_t n : {0, 1, 7, 16, 100, 1025}) {
-          Memory x(from, n), y(to, n + 4);
+          TestMemory x(from, n), y(to, n + 4);
           const auto values = numbers(n, 9, 100.0f);
           for (int64_t i = 0; i < n; ++i) x.set(i, from == DType::boolean ? static_cast<float>(rng() % 2) : values[i]);
-          for (int64_t i = 0; i < n + 4; ++i) y.set(i, 1.0f);
+          y.fill(1);
           eltwise_kernels(isa).convert(x.bytes.data(), from, y.bytes.data(), to, n);
           for (int64_t i = 0; i < n + 4; ++i) {
             const float want = i < n ? to_memory_and_back(x.get(i), to) : 1.0f;

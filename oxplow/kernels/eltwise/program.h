@@ -23,6 +23,7 @@ struct Program {
   int count;
   bool written[kMaxChainOutputs];  // by an instruction; the others are stored when the tile is done
   uint8_t slot_of[kMaxValues];     // of constants
+  int slots;                       // in use
 };
 
 // The last step that reads each value; num_steps for outputs, -1 for never.
@@ -69,6 +70,7 @@ class SlotList {
   explicit SlotList(int first) : next_(first) {}
   uint8_t take() { return free_count_ > 0 ? free_[--free_count_] : static_cast<uint8_t>(next_++); }
   void give(uint8_t slot) { free_[free_count_++] = slot; }
+  int taken() const { return next_; }
 
  private:
   uint8_t free_[kMaxValues];
@@ -114,6 +116,7 @@ inline void make_program(const ChainArgs& args, Program& program) {
     }
     s += clipped;
   }
+  program.slots = slots.taken();
 }
 
 }  // namespace

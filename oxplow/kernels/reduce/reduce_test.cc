@@ -4,12 +4,12 @@
 
 #include <cfloat>
 #include <cmath>
-#include <cstring>
 #include <random>
 #include <string>
 #include <vector>
 
 #include "oxplow/kernels/reduce/reference.h"
+#include "oxplow/kernels/test_memory.h"
 
 namespace oxplow {
 namespace {
@@ -21,35 +21,6 @@ std::vector<ReduceOp> all_ops() {
 #undef OXPLOW_REDUCE_OP
   };
 }
-
-// Elements of f32, bf16 or f16.
-struct Memory {
-  DType type;
-  std::vector<std::byte> bytes;
-
-  Memory(DType dtype, int64_t n) : type(dtype), bytes(bytes_of(dtype, static_cast<size_t>(n))) {}
-  int64_t size() const { return static_cast<int64_t>(bytes.size()) * 8 / bits_of(type); }
-  float get(int64_t i) const {
-    if (type == DType::f32) return read<float>(i);
-    return type == DType::f16 ? static_cast<float>(read<Float16>(i)) : static_cast<float>(read<BFloat16>(i));
-  }
-  void set(int64_t i, float value) {
-    if (type == DType::f32) return write(i, value);
-    type == DType::f16 ? write(i, Float16(value)) : write(i, BFloat16(value));
-  }
-
- private:
-  template <typename T>
-  T read(int64_t i) const {
-    T x;
-    std::memcpy(static_cast<void*>(&x), bytes.data() + i * sizeof(T), sizeof(T));
-    return x;
-  }
-  template <typename T>
-  void write(int64_t i, T x) {
-    std::memcpy(bytes.data() + i * sizeof(T), &x, sizeof(T));
-  }
-};
 
 struct Case {
   ReduceArgs args;
@@ -79,7 +50,7 @@ Case make_case(std::mt19937& rng, bool rows, int64_t longest) {
 }
 
 // The elements that result [o][i] is made of.
-std::vector<double> elements_of_result(const ReduceArgs& args, const Memory& x, int64_t o, int64_t i) {
+std::vector<double> elements_of_result(const ReduceArgs& args, const TestMemory& x, int64_t o, int64_t i) {
   const int64_t* n = args.outer;
   const int64_t at = o % n[2] * args.x_outer[2] + o / n[2] % n[1] * args.x_outer[1] + o / n[2] / n[1] * args.x_outer[0] + i;
   std::vector<double> values;
@@ -117,7 +88,7 @@ double tolerance(ReduceOp op, const std::vector<double>& values, double y, DType
   return bound;
 }
 
-void expect_results(const Case& c, const Memory& x, const Memory& y, const std::string& where) {
+void expect_results(const Case& c, const TestMemory& x, const TestMemory& y, const std::string& where) {
   const ReduceArgs& args = c.args;
   const int64_t* n = args.outer;
   std::vector<bool> is_result(static_cast<size_t>(c.y_length));
@@ -152,7 +123,7 @@ TEST(Reduce, RandomSpaces) {
     c.args.x_type = kTypes[rng() % 4];
     c.args.y_type = kTypes[rng() % 4];
     c.args.op = all_ops()[rng() % all_ops().size()];
-    Memory x(c.args.x_type, c.x_length);
+    TestMemory x(c.args.x_type, c.x_length);
     const bool with_nan = round % 7 == 0;
     for (int64_t i = 0; i < c.x_length; ++i) {
       float value = normal(rng);
@@ -161,8 +132,8 @@ TEST(Reduce, RandomSpaces) {
       x.set(i, with_nan && rng() % 100 == 0 ? NAN : value);
     }
     for (Isa isa : available_isas()) {
-      Memory y(c.args.y_type, c.y_length);
-      for (int64_t i = 0; i < c.y_length; ++i) y.set(i, 1.0f);
+      TestMemory y(c.args.y_type, c.y_length);
+      y.fill(1);
       ReduceArgs args = c.args;
       args.x = x.bytes.data();
       args.y = y.bytes.data();
@@ -250,7 +221,7 @@ TEST(Reduce, ArgMaxAndArgMin) {
     args.x_type = kTypes[rng() % 3];
     args.x_axis = args.inner + (args.inner > 1 && rng() % 3 == 0 ? 3 : 0);
     args.x_outer = args.axis * args.x_axis + rng() % 3;
-    Memory x(args.x_type, args.outer * args.x_outer);
+    TestMemory x(args.x_type, args.outer * args.x_outer);
     const int values = rng() % 2 ? 5 : 1000;  // few: many equals
     const bool with_nan = rng() % 4 == 0;
     for (int64_t i = 0; i < x.size(); ++i) {
