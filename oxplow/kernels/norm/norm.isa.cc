@@ -1,0 +1,118 @@
+#include "oxplow/kernels/norm/norm.h"
+
+#include "oxplow/kernels/simd/element.h"
+
+namespace oxplow::OXPLOW_ISA {
+
+// Defined in group_norm.isa.cc.
+void group_norm(const GroupNormArgs& args, int64_t begin, int64_t end);
+
+namespace {
+
+constexpr int64_t kWidth = F32::kWidth;
+constexpr int kChains = 4;
+
+// What a missing gamma and beta stand for, read again and again.
+alignas(64) constexpr float kOnes[16] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+alignas(64) constexpr float kZeros[16] = {};
+
+// A row of [columns] or one vector for all.
+struct Parameter {
+  const float* p;
+  int64_t step;
+
+  template <typename... Count>
+  OXPLOW_INLINE F32 load(int64_t i, Count... count) const {
+    return F32::load(p + i * step, count...);
+  }
+};
+OXPLOW_INLINE Parameter parameter_or(const float* given, const float* otherwise) {
+  if (given == nullptr) return {otherwise, 0};
+  return {given, 1};
+}
+
+// v = x + residual of a row.
+template <typename In, bool kResidual>
+struct Row {
+  const typename In::Memory* x;
+  const typename In::Memory* residual;
+
+  template <typename... Count>
+  OXPLOW_INLINE F32 load(int64_t i, Count... count) const {
+    const F32 v = In::load(x + i, count...);
+    if constexpr (kResidual) return v + In::load(residual + i, count...);
+    return v;
+  }
+};
+
+// Sum over the row of f(v), in kChains chains a lane.
+template <typename R, typename F>
+OXPLOW_INLINE float sum_row(const R& row, int64_t n, F f) {
+  F32 sums[kChains] = {F32::zero(), F32::zero(), F32::zero(), F32::zero()};
+  int64_t i = 0;
+  for (; i + kChains * kWidth <= n; i += kChains * kWidth) {
+#pragma GCC unroll 4
+    for (int c = 0; c < kChains; ++c) sums[c] = sums[c] + f(row.load(i + c * kWidth));
+  }
+  for (; i + kWidth <= n; i += kWidth) sums[0] = sums[0] + f(row.load(i));
+  if (i < n) sums[1] = sums[1] + select(lanes_below(n - i), f(row.load(i, n - i)), F32::zero());
+  return sum((sums[0] + sums[1]) + (sums[2] + sums[3]));
+}
+
+template <typename In, typename Out, bool kResidual, bool kCentered>
+void norm_row(const NormArgs& args, int64_t r) {
+  using InMemory = typename In::Memory;
+  const int64_t n = args.columns;
+  const Row<In, kResidual> row = {static_cast<const InMemory*>(args.x) + r * args.ldx,
+                                  kResidual ? static_cast<const InMemory*>(args.residual) + r * args.ld_residual : nullptr};
+  const float count = static_cast<float>(n);
+  const float mean = kCentered ? sum_row(row, n, [](F32 v) { return v; }) / count : 0;
+  const F32 center = F32::broadcast(mean);
+  const float variance = sum_row(row, n,
+                                 [=](F32 v) {
+                                   const F32 d = v - center;
+                                   return d * d;
+                                 }) /
+                         count;
+  const float inv_std = 1 / __builtin_sqrtf(variance + args.epsilon);
+  if (kCentered && args.mean != nullptr) args.mean[r] = mean;
+  if (args.inv_std != nullptr) args.inv_std[r] = inv_std;
+
+  const Parameter gamma = parameter_or(args.gamma, kOnes), beta = parameter_or(args.beta, kZeros);
+  const F32 factor = F32::broadcast(inv_std);
+  auto* y = static_cast<typename Out::Memory*>(args.y) + r * args.ldy;
+  InMemory* sum_out = args.sum == nullptr ? nullptr : static_cast<InMemory*>(args.sum) + r * args.ld_sum;
+  const auto finish = [&](int64_t i, auto... lanes) {
+    const F32 v = row.load(i, lanes...);
+    const F32 result = fma((v - center) * factor, gamma.load(i, lanes...), beta.load(i, lanes...));
+    if (sum_out != nullptr) In::store(v, sum_out + i, lanes...);
+    Out::store(result, y + i, lanes...);
+  };
+  int64_t i = 0;
+  for (; i + kWidth <= n; i += kWidth) finish(i);
+  if (i < n) finish(i, n - i);
+}
+
+template <bool kCentered>
+void norm(const NormArgs& args, int64_t row_begin, int64_t row_end) {
+  with_element(args.x_type, [&](auto in) {
+    with_element(args.y_type, [&](auto out) {
+      using In = decltype(in);
+      using Out = decltype(out);
+      for (int64_t r = row_begin; r < row_end; ++r) {
+        if (args.residual != nullptr) {
+          norm_row<In, Out, true, kCentered>(args, r);
+        } else {
+          norm_row<In, Out, false, kCentered>(args, r);
+        }
+      }
+    });
+  });
+}
+
+}  // namespace
+
+extern const NormKernels norm_kernels;
+const NormKernels norm_kernels = {norm<true>, norm<false>, group_norm};
+
+}  // namespace oxplow::OXPLOW_ISA
