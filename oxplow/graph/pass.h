@@ -13,6 +13,8 @@ struct PassOptions {
   Precision precision = Precision::f32;
   // Passes not to run, by name ("fuse_chains"): for the ladder and for bisecting a wrong answer.
   std::vector<std::string> skip;
+  // Which convolution algorithms to choose from: "" (all), "direct" (no Winograd), "plain" or "plain_channels_last" (loops, no kernels).
+  std::string convolution;
 };
 
 struct PassContext {

@@ -7,6 +7,7 @@
 #include "oxplow/kernels/depthwise/depthwise.h"
 #include "oxplow/kernels/winograd/winograd.h"
 #include "oxplow/ops/conv_geometry.h"
+#include "oxplow/ops/plain_conv.h"
 
 namespace oxplow {
 namespace {
@@ -289,6 +290,8 @@ Result<std::unique_ptr<Step>> prepare_conv(const PrepareContext& c) {
   const ConvShape s = known_shape(c);
   const DType dtype = c.in(0).type.dtype;
   if (c.in(1).type.dtype != DType::f32) return Error{ErrorCode::unsupported, "convolution weights of type " + std::string(name_of(c.in(1).type.dtype))};
+  const std::string wanted = c.attributes.text("algorithm", "");
+  if (wanted.starts_with("plain") && dtype == DType::f32 && !c.has(3) && !c.attributes.has("activation")) return plain_conv(conv_args(c, s), c, wanted == "plain_channels_last");
   const bool constant = c.in(1).constant != nullptr;
   if (constant && s.groups == s.channels && s.groups == s.filters && s.groups > 1) {
     if (const DepthwiseKernel* k = find_depthwise(c.isa, dtype)) {
@@ -296,7 +299,6 @@ Result<std::unique_ptr<Step>> prepare_conv(const PrepareContext& c) {
     }
   }
   const ConvArgs args = conv_args(c, s);
-  const std::string wanted = c.attributes.text("algorithm", "auto");
   if (constant && s.groups == 1 && dtype == DType::f32 && winograd_applies(args) && wanted != "direct") {
     if (const WinogradKernel* k = find_winograd(c.isa, args, c.threads())) {
       return packed_step(c, std::make_unique<WinogradConv>(c, s, *k), "3x3 stride 1: fewer multiplications by Winograd");

@@ -71,9 +71,10 @@ Status start(Worker& worker, const BenchFlags& flags, std::optional<int> threads
 }
 
 void time_runs(Worker& worker, double seconds) {
-  for (int i = 0; i < 3; ++i) worker.run();
+  // A few runs to warm up, unless one alone fills the time.
+  for (int i = 0; i < 3 && worker.first_ms < seconds * 1e3 / 4; ++i) worker.run();
   const auto begin = Clock::now();
-  while (milliseconds_since(begin) < seconds * 1e3 || worker.run_ms.size() < 3) {
+  while (milliseconds_since(begin) < seconds * 1e3 || worker.run_ms.empty()) {
     const auto t = Clock::now();
     worker.run();
     worker.run_ms.push_back(milliseconds_since(t));

@@ -13,7 +13,11 @@ void add_model_flags(CLI::App& command, ModelFlags& flags) {
   command.add_option("--precision", flags.precision, "what to compute in")->check(CLI::IsMember({"fp32", "bf16", "int8", "auto"}))->capture_default_str();
   command.add_option("--threads", flags.threads, "threads to keep busy (default: OXPLOW_THREADS, OMP_NUM_THREADS, or what this process may use)")->check(CLI::Range(1, 1024));
   command.add_option("--dim", flags.dims, "NAME=N: the extent of an open axis, e.g. sequence=128");
-  command.add_option("--skip-pass", flags.skip_passes, "leave a graph pass out (to find which one a difference comes from)");
+  std::vector<std::string> passes;
+  for (const NamedPass& pass : all_passes()) passes.emplace_back(pass.name);
+  command.add_option("--skip-pass", flags.skip_passes, "leave a graph pass out (to see what it gains, or which one a difference comes from)")->check(CLI::IsMember(passes));
+  command.add_option("--convolution", flags.convolution, "convolve by this only: without Winograd, or by plain loops (to see what kernels gain)")
+      ->check(CLI::IsMember({"direct", "plain", "plain_channels_last"}));
 }
 
 double milliseconds_since(std::chrono::steady_clock::time_point start) {
@@ -37,6 +41,7 @@ Result<OpenModel> open_model(const ModelFlags& flags, std::optional<int> threads
   ModelOptions options;
   options.isa = open.isa;
   options.passes.skip = flags.skip_passes;
+  options.passes.convolution = flags.convolution;
   open.precision = flags.precision == "auto" ? "fp32" : flags.precision;
   if (open.precision == "int8") return Error{ErrorCode::unsupported, "--precision int8 needs a quantized model, which this version cannot read yet; use fp32 or bf16"};
   if (open.precision == "bf16" && !has_bf16(open.isa)) {

@@ -17,6 +17,7 @@ struct ModelFlags {
   std::optional<int> threads;
   std::vector<std::string> dims;  // "NAME=N"
   std::vector<std::string> skip_passes;
+  std::string convolution;
 };
 
 struct OpenModel {

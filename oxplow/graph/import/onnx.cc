@@ -2,7 +2,6 @@
 
 #include <cstring>
 #include <map>
-#include <set>
 
 #include "oxplow/graph/import/onnx_ops.h"
 
@@ -88,14 +87,14 @@ class Importer {
   }
 
   Status refuse_unknown_ops() const {
-    std::set<std::string> unknown;
+    std::map<std::string, std::string> unknown;  // and the first node that uses it
     for (const onnx::NodeProto& node : proto_.graph.nodes) {
       const bool ours = node.domain.empty() || node.domain == "ai.onnx";
-      if (!ours || !onnx_op_known(node.op_type)) unknown.insert((ours ? "" : std::string(node.domain) + ".") + std::string(node.op_type));
+      if (!ours || !onnx_op_known(node.op_type)) unknown.try_emplace((ours ? "" : std::string(node.domain) + ".") + std::string(node.op_type), node.name);
     }
     if (unknown.empty()) return {};
     std::string list;
-    for (const std::string& op : unknown) list += (list.empty() ? "" : ", ") + op;
+    for (const auto& [op, node] : unknown) list += (list.empty() ? "" : ", ") + op + " (node " + quoted(std::string_view(node)) + ")";
     return Error{ErrorCode::unsupported, "the model uses ops that are not supported: " + list};
   }
 
