@@ -97,14 +97,14 @@ section_tsan() {
 section_fuzz() {
   tools/install.sh fuzz
   tools/ninja.sh build-asan fuzz_targets
-  local program name seeds
-  for program in build-asan/fuzz/*_fuzz; do
-    name=$(basename "$program" _fuzz)
+  local source name seeds
+  for source in $(sources 'oxplow/*_fuzz.cc'); do
+    name=$(basename "$source" _fuzz.cc)
     seeds=tests/fuzz/$name
     [[ -d $seeds ]] || { echo "$name has no seeds: $seeds is missing"; return 1; }
     echo "fuzz $name for ${FUZZ_SECONDS:-20} s"
     mkdir -p "build-asan/fuzz/corpus/$name"
-    "$program" -max_total_time="${FUZZ_SECONDS:-20}" -rss_limit_mb=2048 -timeout=10 -print_final_stats=1 -verbosity=0 \
+    "build-asan/fuzz/${name}_fuzz" -max_total_time="${FUZZ_SECONDS:-20}" -rss_limit_mb=2048 -timeout=10 -print_final_stats=1 -verbosity=0 \
       -artifact_prefix="build-asan/fuzz/$name-" "build-asan/fuzz/corpus/$name" "$seeds"
   done
 }
