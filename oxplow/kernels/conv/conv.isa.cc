@@ -1,0 +1,131 @@
+#include "oxplow/kernels/conv/conv.h"
+
+#include "oxplow/kernels/gemm/pack.h"
+#include "oxplow/kernels/gemm/tile.h"
+
+namespace oxplow::OXPLOW_ISA {
+
+extern const ConvKernels conv_kernels;
+
+namespace {
+
+#if defined(__AVX512F__)
+#ifndef GR
+#define GR 14
+#define GV 2
+#endif
+constexpr int kRows = GR, kVectors = GV;
+#define OXPLOW_TILE "14x32"
+#elif defined(__AVX2__)
+#ifndef GR
+#define GR 6
+#define GV 2
+#endif
+constexpr int kRows = GR, kVectors = GV;
+#define OXPLOW_TILE "6x16"
+#elif defined(__SSE2__)
+constexpr int kRows = 4, kVectors = 2;
+#define OXPLOW_TILE "4x8"
+#else
+constexpr int kRows = 8, kVectors = 2;
+#define OXPLOW_TILE "8x8"
+#endif
+
+constexpr int kColumns = kVectors * F32::kWidth;
+// Output pixels whose inputs stay in L2 while the panels of weights pass over them.
+constexpr int64_t kBlockPixels = 32 * kRows;
+constexpr int64_t kBlockBytes = F32::kWidth == 16 ? 512 << 10 : 192 << 10;
+
+int64_t panels_of(int64_t n) { return (n + kColumns - 1) / kColumns; }
+
+size_t packed_bytes_f32(const ConvArgs& args) {
+  const int64_t k = args.kernel_h * args.kernel_w * args.in_channels;
+  return static_cast<size_t>(panels_of(args.out_channels) * kColumns * k) * sizeof(float);
+}
+
+// Panels are [kernel_h][kernel_w][in_channels][kColumns].
+void pack_f32(const float* w, int64_t out_stride, int64_t in_stride, int64_t row_stride, int64_t column_stride,
+              int64_t in_channels_given, const ConvArgs& args, int64_t panel_begin, int64_t panel_end, void* packed) {
+  const int64_t tap_floats = args.in_channels * kColumns;
+  float* out = static_cast<float*>(packed) + panel_begin * args.kernel_h * args.kernel_w * tap_floats;
+  for (int64_t panel = panel_begin; panel < panel_end; ++panel) {
+    const int64_t first = panel * kColumns;
+    const int64_t columns = args.out_channels - first < kColumns ? args.out_channels - first : kColumns;
+    for (int64_t r = 0; r < args.kernel_h; ++r) {
+      for (int64_t s = 0; s < args.kernel_w; ++s) {
+        const float* tap = w + first * out_stride + r * row_stride + s * column_stride;
+        pack_panel_f32<kColumns>(tap, in_stride, out_stride, in_channels_given, columns, out);
+        for (int64_t i = in_channels_given * kColumns; i < tap_floats; ++i) out[i] = 0;
+        out += tap_floats;
+      }
+    }
+  }
+}
+
+// The taps as runs of contiguous units. Where pixels touch, a row of taps is one run.
+void describe_taps(const ConvArgs& args, int64_t element, Tile* t) {
+  const int64_t unit = 4 / element;
+  t->runs_h = args.kernel_h;
+  t->run_h_bytes = args.dilation_h * args.x_row * element;
+  const bool merged = args.dilation_w == 1 && args.x_pixel == args.in_channels;
+  t->runs_w = merged ? 1 : args.kernel_w;
+  t->run_w_bytes = args.dilation_w * args.x_pixel * element;
+  t->run_units = args.in_channels / unit * (merged ? args.kernel_w : 1);
+}
+
+int64_t block_pixels(const ConvArgs& args, int64_t element) {
+  const int64_t pixel_bytes = args.x_pixel * element * args.stride_h * args.stride_w + 1;
+  const int64_t fit = kBlockBytes / pixel_bytes;
+  return fit < 4 * kRows ? 4 * kRows : fit > kBlockPixels ? kBlockPixels : fit / kRows * kRows;
+}
+
+template <typename Product, typename Out>
+void run(const ConvArgs& args, int64_t pixel_begin, int64_t pixel_end, int64_t panel_begin, int64_t panel_end) {
+  constexpr int64_t kElement = 4 / Product::kUnit;
+  const char* rows[kBlockPixels];
+  char* out[kBlockPixels];
+  const char* residual[kBlockPixels];
+  Tile t;
+  describe_taps(args, kElement, &t);
+  t.epilogue = &args.epilogue;
+  t.residual_delta = args.epilogue.residual != nullptr ? reinterpret_cast<char*>(residual) - reinterpret_cast<char*>(out) : 0;
+  const int64_t block = block_pixels(args, kElement);
+  const int64_t blocks = (pixel_end - pixel_begin + block - 1) / block;
+  int64_t j = pixel_begin % args.out_w;
+  int64_t i = pixel_begin / args.out_w % args.out_h;
+  int64_t n = pixel_begin / args.out_w / args.out_h;
+  for (int64_t b = 0; b < blocks; ++b) {
+    const int64_t count = (pixel_end - pixel_begin) * (b + 1) / blocks - (pixel_end - pixel_begin) * b / blocks;
+    for (int64_t p = 0; p < count; ++p) {
+      const int64_t x = n * args.x_image + i * args.stride_h * args.x_row + j * args.stride_w * args.x_pixel;
+      const int64_t y = n * args.y_image + i * args.y_row + j * args.y_pixel;
+      const int64_t z = n * args.residual_image + i * args.residual_row + j * args.residual_pixel;
+      rows[p] = static_cast<const char*>(args.x) + x * kElement;
+      out[p] = static_cast<char*>(args.y) + y * Out::kBytes;
+      residual[p] = static_cast<const char*>(args.epilogue.residual) + z * Out::kBytes;
+      if (++j == args.out_w) {
+        j = 0;
+        if (++i == args.out_h) {
+          i = 0;
+          ++n;
+        }
+      }
+    }
+    run_block<Product, Out, kRows, kVectors>(t, {rows, out, count}, static_cast<const char*>(args.w), args.out_channels,
+                                             panel_begin, panel_end);
+  }
+}
+
+#define OXPLOW_TEXT_(x) #x
+#define OXPLOW_TEXT(x) OXPLOW_TEXT_(x)
+
+constexpr ConvKernel kKernels[] = {
+    {"conv_f32_f32_f32_" OXPLOW_TILE "_" OXPLOW_TEXT(OXPLOW_ISA), DType::f32, DType::f32, DType::f32, kRows, kColumns, 1,
+     packed_bytes_f32, pack_f32, run<F32Product, F32Out>},
+};
+
+}  // namespace
+
+constinit const ConvKernels conv_kernels{kKernels};
+
+}  // namespace oxplow::OXPLOW_ISA

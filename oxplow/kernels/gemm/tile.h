@@ -1,0 +1,262 @@
+#pragma once
+// The register tile that matrix products and convolutions share: kRows rows of A by kVectors vectors of columns of packed B, summed
+// over k in registers, then bias, residual, activation and store.
+//
+// A row of A is a pointer; k walks over runs_h x runs_w runs of run_units contiguous units (product.h) at fixed byte distances, the
+// same for every row. A plain matrix product has one run; a convolution has one for each tap.
+
+#include <cstddef>
+#include <cstdint>
+
+#include "oxplow/kernels/gemm/product.h"
+#include "oxplow/kernels/simd/activation.h"
+
+namespace oxplow::OXPLOW_ISA {
+
+// Work of one or more register tiles over the same k and columns.
+struct Tile {
+  const char* const* rows = nullptr;  // of A, at k = 0
+  char* const* out = nullptr;         // rows of C at column 0
+  int64_t residual_delta = 0;         // bytes from out[i] in memory to the like pointer of the residual; 0: no residual
+  int64_t runs_h = 1, runs_w = 1, run_h_bytes = 0, run_w_bytes = 0, run_units = 0;
+  const char* panel = nullptr;     // of packed B
+  const char* prefetch = nullptr;  // brought to L2 while the tile is computed, prefetch_step bytes every four units
+  int64_t prefetch_step = 0;
+  int64_t column = 0;   // first column of the panel
+  int64_t columns = 0;  // that exist in the panel
+  const Epilogue* epilogue = nullptr;
+  float low = 0, high = 0;  // clip, when `plain`
+  bool plain = false;       // all columns of the tile exist, and the activation is none or clip
+};
+
+// Element types of C.
+struct F32Out {
+  static constexpr int kBytes = 4;
+  static OXPLOW_INLINE F32 load(const char* p) { return F32::load(reinterpret_cast<const float*>(p)); }
+  static OXPLOW_INLINE F32 load(const char* p, int64_t n) { return F32::load(reinterpret_cast<const float*>(p), n); }
+  static OXPLOW_INLINE void store(F32 v, char* p) { v.store(reinterpret_cast<float*>(p)); }
+  static OXPLOW_INLINE void store(F32 v, char* p, int64_t n) { v.store(reinterpret_cast<float*>(p), n); }
+};
+struct Bf16Out {
+  static constexpr int kBytes = 2;
+  static OXPLOW_INLINE F32 load(const char* p) { return load_bf16(reinterpret_cast<const uint16_t*>(p)); }
+  static OXPLOW_INLINE F32 load(const char* p, int64_t n) { return load_bf16(reinterpret_cast<const uint16_t*>(p), n); }
+  static OXPLOW_INLINE void store(F32 v, char* p) { store_bf16(v, reinterpret_cast<uint16_t*>(p)); }
+  static OXPLOW_INLINE void store(F32 v, char* p, int64_t n) { store_bf16(v, reinterpret_cast<uint16_t*>(p), n); }
+};
+
+template <typename T>
+OXPLOW_INLINE T like_pointer(const T* pointer, int64_t delta) {
+  return *reinterpret_cast<const T*>(reinterpret_cast<const char*>(pointer) + delta);
+}
+
+// The sums of `rows` x `t.columns` lie in memory, `stride` floats a row; finishes them into C.
+template <typename Out, Activation kActivation>
+__attribute__((noinline)) void finish(const Tile& t, const float* sums, int rows, int stride) {
+  const F32 alpha = F32::broadcast(t.epilogue->alpha);
+  const F32 beta = F32::broadcast(t.epilogue->beta);
+  const float* bias = t.epilogue->bias;
+  for (int i = 0; i < rows; ++i) {
+    char* out = t.out[i] + t.column * Out::kBytes;
+    const char* residual = t.residual_delta != 0 ? like_pointer(t.out + i, t.residual_delta) + t.column * Out::kBytes : nullptr;
+    for (int64_t n = 0; n < t.columns; n += F32::kWidth) {
+      const int64_t count = t.columns - n < F32::kWidth ? t.columns - n : F32::kWidth;
+      F32 v = F32::load(sums + i * stride + n);
+      if (bias != nullptr) v = v + F32::load(bias + t.column + n, count);
+      if (residual != nullptr) v = v + Out::load(residual + n * Out::kBytes, count);
+      Out::store(activate<kActivation>(v, alpha, beta), out + n * Out::kBytes, count);
+    }
+  }
+}
+
+template <typename Out>
+__attribute__((noinline)) void finish(const Tile& t, const float* sums, int rows, int stride) {
+  switch (t.epilogue->activation) {
+    case Activation::none: return finish<Out, Activation::none>(t, sums, rows, stride);
+    case Activation::clip: return finish<Out, Activation::clip>(t, sums, rows, stride);
+    case Activation::sigmoid: return finish<Out, Activation::sigmoid>(t, sums, rows, stride);
+    case Activation::silu: return finish<Out, Activation::silu>(t, sums, rows, stride);
+    case Activation::hard_sigmoid: return finish<Out, Activation::hard_sigmoid>(t, sums, rows, stride);
+    case Activation::hard_swish: return finish<Out, Activation::hard_swish>(t, sums, rows, stride);
+    case Activation::gelu: return finish<Out, Activation::gelu>(t, sums, rows, stride);
+    case Activation::gelu_tanh: return finish<Out, Activation::gelu_tanh>(t, sums, rows, stride);
+    case Activation::tanh: return finish<Out, Activation::tanh>(t, sums, rows, stride);
+    case Activation::leaky_relu: return finish<Out, Activation::leaky_relu>(t, sums, rows, stride);
+  }
+}
+
+// Asks for a line that will be written.
+OXPLOW_INLINE void prefetch_to_write(const char* p) {
+#if defined(__AVX2__)
+  asm volatile("prefetchw (%0)" : : "r"(p));
+#else
+  __builtin_prefetch(p, 1, 3);
+#endif
+}
+
+#define OXPLOW_UNROLL _Pragma("GCC unroll 32")
+
+// The vectors of B at b + kByte, one unit of k.
+template <typename Product, int kByte, int kVectors, int kVector = 0>
+OXPLOW_INLINE void load_columns(typename Product::Vector (&column)[kVectors], const char* b) {
+  column[kVector] = Product::template load<kByte + kVector * F32::kWidth * 4>(b);
+  if constexpr (kVector + 1 < kVectors) load_columns<Product, kByte, kVectors, kVector + 1>(column, b);
+}
+
+// Adds unit kIndex of the four in `a`.
+template <typename Product, int kIndex, int kUnitBytes, int kRows, int kVectors>
+OXPLOW_INLINE void add_unit(F32 (&sum)[kRows][kVectors], const typename Product::Four (&a)[kRows], const char* b) {
+  typename Product::Vector column[kVectors];
+  load_columns<Product, kIndex * kUnitBytes>(column, b);
+  OXPLOW_UNROLL for (int i = 0; i < kRows; ++i) {
+    const auto spread = Product::template pick<kIndex>(a[i]);
+    OXPLOW_UNROLL for (int v = 0; v < kVectors; ++v) sum[i][v] = Product::add(sum[i][v], spread, column[v]);
+  }
+}
+
+// Adds all of k into sum. Meanwhile asks for the lines of C (and of the residual) that the tile will write, row after row, and for
+// the next panel of B.
+template <typename Product, typename Out, int kRows, int kVectors, int kPanelVectors>
+OXPLOW_INLINE void accumulate(const Tile& t, F32 (&sum)[kRows][kVectors]) {
+  constexpr int kStep = kPanelVectors * F32::kWidth * 4;  // bytes of B a unit
+  const char* rows[kRows];
+  OXPLOW_UNROLL for (int i = 0; i < kRows; ++i) rows[i] = t.rows[i];
+  const char* b = t.panel;
+  const char* prefetch = t.prefetch;
+  char* const* touch = t.out;
+  char* const* const last_touch = t.out + kRows - 1;
+  for (int64_t h = 0; h < t.runs_h; ++h) {
+    for (int64_t w = 0; w < t.runs_w; ++w) {
+      int64_t offset = h * t.run_h_bytes + w * t.run_w_bytes;
+      for (int64_t n = t.run_units / 4; n > 0; --n) {
+        typename Product::Four a[kRows];
+        OXPLOW_UNROLL for (int i = 0; i < kRows; ++i) a[i] = Product::four(rows[i], offset);
+        add_unit<Product, 0, kStep>(sum, a, b);
+        add_unit<Product, 1, kStep>(sum, a, b);
+        add_unit<Product, 2, kStep>(sum, a, b);
+        add_unit<Product, 3, kStep>(sum, a, b);
+        const char* line = *touch + t.column * Out::kBytes;
+        OXPLOW_UNROLL for (int v = 0; v < kVectors * F32::kWidth * Out::kBytes; v += 64) prefetch_to_write(line + v);
+        const char* other = like_pointer(touch, t.residual_delta) + t.column * Out::kBytes;
+        OXPLOW_UNROLL for (int v = 0; v < kVectors * F32::kWidth * Out::kBytes; v += 64) __builtin_prefetch(other + v, 0, 3);
+        touch += touch < last_touch;
+        __builtin_prefetch(prefetch, 0, 2);
+        __builtin_prefetch(prefetch + t.prefetch_step / 2, 0, 2);
+        prefetch += t.prefetch_step;
+        b += 4 * kStep;
+        offset += 16;
+      }
+      for (int64_t n = t.run_units % 4; n > 0; --n) {
+        typename Product::Vector column[kVectors];
+        load_columns<Product, 0>(column, b);
+        OXPLOW_UNROLL for (int i = 0; i < kRows; ++i) {
+          const auto spread = Product::one(rows[i], offset);
+          OXPLOW_UNROLL for (int v = 0; v < kVectors; ++v) sum[i][v] = Product::add(sum[i][v], spread, column[v]);
+        }
+        b += kStep;
+        offset += 4;
+      }
+    }
+  }
+}
+
+template <typename Product, typename Out, int kRows, int kVectors, int kPanelVectors>
+__attribute__((noinline)) void run_tile(const Tile& t) {
+  F32 sum[kRows][kVectors];
+  OXPLOW_UNROLL for (int i = 0; i < kRows; ++i) { OXPLOW_UNROLL for (int v = 0; v < kVectors; ++v) sum[i][v] = F32::zero(); }
+  accumulate<Product, Out, kRows, kVectors, kPanelVectors>(t, sum);
+  if (!t.plain) {
+    alignas(64) float sums[kRows * kVectors * F32::kWidth];
+    OXPLOW_UNROLL for (int i = 0; i < kRows; ++i) {
+      OXPLOW_UNROLL for (int v = 0; v < kVectors; ++v) sum[i][v].store(sums + (i * kVectors + v) * F32::kWidth);
+    }
+    finish<Out>(t, sums, kRows, kVectors * F32::kWidth);
+    return;
+  }
+  if (t.epilogue->bias != nullptr) {
+    OXPLOW_UNROLL for (int v = 0; v < kVectors; ++v) {
+      const F32 bias = F32::load(t.epilogue->bias + t.column + v * F32::kWidth);
+      OXPLOW_UNROLL for (int i = 0; i < kRows; ++i) sum[i][v] = sum[i][v] + bias;
+    }
+  }
+  if (t.residual_delta != 0) {
+    OXPLOW_UNROLL for (int i = 0; i < kRows; ++i) {
+      const char* residual = like_pointer(t.out + i, t.residual_delta) + t.column * Out::kBytes;
+      OXPLOW_UNROLL for (int v = 0; v < kVectors; ++v) {
+        sum[i][v] = sum[i][v] + Out::load(residual + v * F32::kWidth * Out::kBytes);
+      }
+    }
+  }
+  const F32 low = F32::broadcast(t.low);
+  const F32 high = F32::broadcast(t.high);
+  OXPLOW_UNROLL for (int i = 0; i < kRows; ++i) {
+    char* out = t.out[i] + t.column * Out::kBytes;
+    OXPLOW_UNROLL for (int v = 0; v < kVectors; ++v) {
+      Out::store(min(high, max(low, sum[i][v])), out + v * F32::kWidth * Out::kBytes);
+    }
+  }
+}
+
+// run_tile of every size up to kRows x kVectors: tiles[rows - 1][vectors - 1].
+template <typename Product, typename Out, int kRows, int kVectors>
+struct TileTable {
+  using Function = void (*)(const Tile&);
+  Function tiles[kRows][kVectors];
+
+  constexpr TileTable() : tiles{} { fill<kRows, kVectors>(); }
+
+ private:
+  template <int kR, int kV>
+  constexpr void fill() {
+    tiles[kR - 1][kV - 1] = run_tile<Product, Out, kR, kV, kVectors>;
+    if constexpr (kV > 1) {
+      fill<kR, kV - 1>();
+    } else if constexpr (kR > 1) {
+      fill<kR - 1, kVectors>();
+    }
+  }
+};
+
+// Rows of A and C that stay in L2 while all panels pass over them.
+struct Block {
+  const char* const* rows;
+  char* const* out;
+  int64_t count;
+};
+
+// Computes block.count rows x panels [panel_begin, panel_end) of n columns. `t` holds what all tiles have alike.
+template <typename Product, typename Out, int kRows, int kVectors>
+OXPLOW_INLINE void run_block(Tile t, const Block& block, const char* packed, int64_t n, int64_t panel_begin, int64_t panel_end) {
+  static constexpr TileTable<Product, Out, kRows, kVectors> kTable;
+  constexpr int64_t kColumns = kVectors * F32::kWidth;
+  const int64_t units = t.runs_h * t.runs_w * t.run_units;
+  const int64_t panel_bytes = units * kColumns * 4;
+  const int64_t tiles = (block.count + kRows - 1) / kRows;
+  // Each tile brings its share of the next panel.
+  const int64_t share = (panel_bytes / tiles + 63) / 64 * 64;
+  t.prefetch_step = units < 4 ? 0 : (share / (units / 4) + 63) / 64 * 64;
+  if (t.prefetch_step > 128) t.prefetch_step = 128;
+  const Epilogue& epilogue = *t.epilogue;
+  const bool simple = epilogue.activation == Activation::none || epilogue.activation == Activation::clip;
+  t.low = epilogue.activation == Activation::clip ? epilogue.alpha : -__builtin_inff();
+  t.high = epilogue.activation == Activation::clip ? epilogue.beta : __builtin_inff();
+  for (int64_t panel = panel_begin; panel < panel_end; ++panel) {
+    t.panel = packed + panel * panel_bytes;
+    t.column = panel * kColumns;
+    t.columns = n - t.column < kColumns ? n - t.column : kColumns;
+    const int64_t vectors = (t.columns + F32::kWidth - 1) / F32::kWidth;
+    t.plain = simple && t.columns == vectors * F32::kWidth;
+    const char* next = packed + (panel + 1 < panel_end ? panel + 1 : panel_begin) * panel_bytes;
+    int64_t row = 0;
+    for (int64_t tile = 0; tile < tiles; ++tile) {
+      const int64_t row_end = block.count * (tile + 1) / tiles;  // sizes that differ by one at most
+      t.rows = block.rows + row;
+      t.out = block.out + row;
+      t.prefetch = next + tile * share;
+      kTable.tiles[row_end - row - 1][vectors - 1](t);
+      row = row_end;
+    }
+  }
+}
+
+}  // namespace oxplow::OXPLOW_ISA
