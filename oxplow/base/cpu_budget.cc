@@ -4,59 +4,21 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
-#include <fstream>
 #include <map>
 #include <sstream>
 #include <string_view>
 
+#include "oxplow/base/cgroup.h"
+#include "oxplow/base/system_files.h"
+
 namespace oxplow {
 namespace {
 
-// A whole small file; empty when it cannot be read.
-std::string read_text(const std::string& path) {
-  std::ifstream file(path);
-  std::ostringstream text;
-  if (file) text << file.rdbuf();
-  return text.str();
-}
-
-std::optional<int64_t> parse_integer(std::string_view text) {
-  while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.remove_suffix(1);
-  int64_t value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return value;
-}
-
-// The kernel's list format: "0-3,8,10-11".
-std::vector<int> parse_cpu_list(const std::string& text) {
-  std::vector<int> cpus;
-  std::istringstream parts(text);
-  for (std::string part; std::getline(parts, part, ',');) {
-    const size_t dash = part.find('-');
-    const auto first = parse_integer(std::string_view(part).substr(0, dash));
-    const auto last = dash == std::string::npos ? first : parse_integer(std::string_view(part).substr(dash + 1));
-    if (!first || !last || *first < 0 || *last > 65535) continue;
-    for (int64_t cpu = *first; cpu <= *last; ++cpu) cpus.push_back(static_cast<int>(cpu));
-  }
-  return cpus;
-}
-
-// The rest of the line of /proc/self/status that starts with `key`.
-std::string status_line(const std::string& root, const std::string& key) {
-  std::istringstream lines(read_text(root + "/proc/self/status"));
-  for (std::string line; std::getline(lines, line);) {
-    if (line.starts_with(key)) return line.substr(line.find_first_not_of(" \t", key.size()));
-  }
-  return "";
-}
-
 std::vector<int> allowed_cpus(const std::string& root) {
-  std::vector<int> cpus = parse_cpu_list(status_line(root, "Cpus_allowed_list:"));
+  std::vector<int> cpus = parse_cpu_list(value_of(read_text(root + "/proc/self/status"), "Cpus_allowed_list"));
   if (!cpus.empty() || !root.empty()) return cpus;
   cpu_set_t set;  // no /proc here
   CPU_ZERO(&set);
@@ -84,47 +46,6 @@ int order_by_core(const std::string& root, std::vector<int>& cpus) {
   return static_cast<int>(first.size());
 }
 
-// A mounted cgroup hierarchy that can limit processor time.
-struct CgroupMount {
-  bool v2 = false;
-  std::string root;   // the group that is visible at the mount point
-  std::string point;  // where it is mounted
-};
-
-bool contains_word(const std::string& list, const std::string& word) {
-  return ("," + list + ",").find("," + word + ",") != std::string::npos;
-}
-
-// Lines of mountinfo: "36 35 98:0 /root /point options [tags] - type source super_options".
-std::vector<CgroupMount> cgroup_mounts(const std::string& root) {
-  std::vector<CgroupMount> mounts;
-  std::istringstream lines(read_text(root + "/proc/self/mountinfo"));
-  for (std::string line; std::getline(lines, line);) {
-    const size_t dash = line.find(" - ");
-    if (dash == std::string::npos) continue;
-    std::istringstream head(line), tail(line.substr(dash + 3));
-    std::string skip, group, point, type, source, options;
-    head >> skip >> skip >> skip >> group >> point;
-    tail >> type >> source >> options;
-    if (type == "cgroup2") mounts.push_back({true, group, point});
-    if (type == "cgroup" && contains_word(options, "cpu")) mounts.push_back({false, group, point});
-  }
-  return mounts;
-}
-
-// This process's group in a hierarchy, as /proc/self/cgroup names it: "0::/a/b" (v2), "4:cpu,cpuacct:/a/b" (v1).
-std::optional<std::string> own_group(const std::string& root, bool v2) {
-  std::istringstream lines(read_text(root + "/proc/self/cgroup"));
-  for (std::string line; std::getline(lines, line);) {
-    const size_t first = line.find(':');
-    const size_t second = first == std::string::npos ? first : line.find(':', first + 1);
-    if (second == std::string::npos) continue;
-    const std::string controllers = line.substr(first + 1, second - first - 1);
-    if (v2 ? controllers.empty() : contains_word(controllers, "cpu")) return line.substr(second + 1);
-  }
-  return std::nullopt;
-}
-
 // Cores that one group grants; nothing when it sets no limit.
 std::optional<double> quota_of_group(const std::string& directory, bool v2) {
   std::optional<int64_t> quota, period;
@@ -142,28 +63,13 @@ std::optional<double> quota_of_group(const std::string& directory, bool v2) {
   return static_cast<double>(*quota) / static_cast<double>(*period);
 }
 
-// The group's path below the mount point. A path outside of the mounted part (another cgroup namespace) counts as its root.
-std::string path_below(const CgroupMount& mount, std::string group) {
-  if (mount.root != "/") {
-    const bool inside = group == mount.root || group.starts_with(mount.root + "/");
-    group = inside ? group.substr(mount.root.size()) : "";
-  }
-  if (group.find("/..") != std::string::npos || group == "/") group.clear();
-  return group;
-}
-
-// The least quota from this process's group up to the mount point: every ancestor binds.
+// The least quota of this process's group and its ancestors: every one of them binds.
 void apply_cgroup_quota(const std::string& root, CpuBudget& budget) {
-  for (const CgroupMount& mount : cgroup_mounts(root)) {
-    const auto group = own_group(root, mount.v2);
-    if (!group) continue;
-    for (std::string below = path_below(mount, *group);; below.erase(below.rfind('/'))) {
-      const auto quota = quota_of_group(root + mount.point + below, mount.v2);
-      if (quota && (!budget.cgroup_quota || *quota < *budget.cgroup_quota)) {
-        budget.cgroup_quota = quota;
-        budget.cgroup_path = mount.point + below;
-      }
-      if (below.find('/') == std::string::npos) break;
+  for (const CgroupFolder& group : cgroup_folders(root, "cpu")) {
+    const auto quota = quota_of_group(root + group.path, group.v2);
+    if (quota && (!budget.cgroup_quota || *quota < *budget.cgroup_quota)) {
+      budget.cgroup_quota = quota;
+      budget.cgroup_path = group.path;
     }
   }
 }

@@ -3,11 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
-#include <filesystem>
-#include <fstream>
 #include <map>
 #include <string>
 #include <vector>
+
+#include "oxplow/base/made_up_machine.h"
 
 namespace oxplow {
 namespace {
@@ -17,48 +17,11 @@ constexpr const char* kMountV1 =
     "31 20 0:27 / /sys/fs/cgroup/cpu,cpuacct rw shared:10 - cgroup cgroup rw,cpu,cpuacct\n"
     "32 20 0:28 / /sys/fs/cgroup/cpuset rw shared:11 - cgroup cgroup rw,cpuset\n";
 
-// A made-up machine: files below a folder that stands in for "/".
-class Machine {
- public:
-  Machine() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "oxplow_machine_XXXXXX").string();
-    EXPECT_NE(mkdtemp(pattern.data()), nullptr);
-    root_ = pattern;
-  }
-  ~Machine() { std::filesystem::remove_all(root_); }
-  Machine(const Machine&) = delete;
-  Machine& operator=(const Machine&) = delete;
-
-  Machine& file(const std::string& path, const std::string& text) {
-    const std::filesystem::path full = root_ + path;
-    std::filesystem::create_directories(full.parent_path());
-    std::ofstream(full) << text;
-    return *this;
-  }
-  // `online` and `allowed` are the kernel's lists; SMT siblings are i and i + half when `smt`.
-  Machine& cpus(const std::string& online, const std::string& allowed) {
-    file("/sys/devices/system/cpu/online", online + "\n");
-    return file("/proc/self/status", "Name:\tx\nCpus_allowed:\tff\nCpus_allowed_list:\t" + allowed + "\nMems_allowed:\t1\n");
-  }
-  Machine& siblings(const std::vector<std::string>& lists) {
-    for (size_t cpu = 0; cpu < lists.size(); ++cpu) {
-      file("/sys/devices/system/cpu/cpu" + std::to_string(cpu) + "/topology/thread_siblings_list", lists[cpu] + "\n");
-    }
-    return *this;
-  }
-  Machine& cgroups(const std::string& mountinfo, const std::string& own) {
-    file("/proc/self/mountinfo", "22 1 8:1 / / rw - ext4 /dev/root rw\n" + mountinfo);
-    return file("/proc/self/cgroup", own);
-  }
-  CpuBudget budget() const { return CpuBudget::detect(root_); }
-
- private:
-  std::string root_;
-};
+CpuBudget budget_of(const MadeUpMachine& machine) { return CpuBudget::detect(machine.root()); }
 
 TEST(CpuBudget, CountsProcessors) {
-  Machine machine;
-  const CpuBudget budget = machine.cpus("0-7", "0-7").budget();
+  MadeUpMachine machine;
+  const CpuBudget budget = budget_of(machine.cpus("0-7", "0-7"));
   EXPECT_EQ(budget.threads, 8);
   EXPECT_EQ(budget.online, 8);
   EXPECT_EQ(budget.cgroup_quota, std::nullopt);
@@ -66,8 +29,8 @@ TEST(CpuBudget, CountsProcessors) {
 }
 
 TEST(CpuBudget, ObeysAffinityAndCpusets) {
-  Machine machine;
-  const CpuBudget budget = machine.cpus("0-7", "1,3-4").budget();
+  MadeUpMachine machine;
+  const CpuBudget budget = budget_of(machine.cpus("0-7", "1,3-4"));
   EXPECT_EQ(budget.threads, 3);
   EXPECT_EQ(budget.affinity, 3);
   EXPECT_EQ(budget.cpus, (std::vector<int>{1, 3, 4}));
@@ -75,9 +38,9 @@ TEST(CpuBudget, ObeysAffinityAndCpusets) {
 }
 
 TEST(CpuBudget, CountsSmtSiblingsOnce) {
-  Machine machine;
+  MadeUpMachine machine;
   machine.cpus("0-7", "0-7").siblings({"0,4", "1,5", "2,6", "3,7", "0,4", "1,5", "2,6", "3,7"});
-  const CpuBudget budget = machine.budget();
+  const CpuBudget budget = budget_of(machine);
   EXPECT_EQ(budget.threads, 4);
   EXPECT_EQ(budget.physical, 4);
   EXPECT_EQ(budget.cpus, (std::vector<int>{0, 1, 2, 3, 4, 5, 6, 7}));
@@ -85,21 +48,21 @@ TEST(CpuBudget, CountsSmtSiblingsOnce) {
 }
 
 TEST(CpuBudget, NeighbouringSiblingsComeLast) {
-  Machine machine;
+  MadeUpMachine machine;
   machine.cpus("0-3", "0-3").siblings({"0-1", "0-1", "2-3", "2-3"});
-  EXPECT_EQ(machine.budget().cpus, (std::vector<int>{0, 2, 1, 3}));
+  EXPECT_EQ(budget_of(machine).cpus, (std::vector<int>{0, 2, 1, 3}));
 }
 
 TEST(CpuBudget, ASiblingAloneIsACore) {
-  Machine machine;
+  MadeUpMachine machine;
   machine.cpus("0-7", "4-5").siblings({"0,4", "1,5", "2,6", "3,7", "0,4", "1,5", "2,6", "3,7"});
-  EXPECT_EQ(machine.budget().threads, 2);
+  EXPECT_EQ(budget_of(machine).threads, 2);
 }
 
 TEST(CpuBudget, ObeysAQuotaOfOneAndAHalfCores) {
-  Machine machine;
+  MadeUpMachine machine;
   machine.cpus("0-7", "0-7").cgroups(kMountV2, "0::/app\n").file("/sys/fs/cgroup/app/cpu.max", "150000 100000\n");
-  const CpuBudget budget = machine.budget();
+  const CpuBudget budget = budget_of(machine);
   EXPECT_EQ(budget.threads, 1);
   ASSERT_TRUE(budget.cgroup_quota);
   EXPECT_DOUBLE_EQ(*budget.cgroup_quota, 1.5);
@@ -108,75 +71,75 @@ TEST(CpuBudget, ObeysAQuotaOfOneAndAHalfCores) {
 }
 
 TEST(CpuBudget, AQuotaBelowOneCoreIsStillOneThread) {
-  Machine machine;
+  MadeUpMachine machine;
   machine.cpus("0-7", "0-7").cgroups(kMountV2, "0::/app\n").file("/sys/fs/cgroup/app/cpu.max", "20000 100000\n");
-  EXPECT_EQ(machine.budget().threads, 1);
+  EXPECT_EQ(budget_of(machine).threads, 1);
 }
 
 TEST(CpuBudget, MaxIsNoLimit) {
-  Machine machine;
+  MadeUpMachine machine;
   machine.cpus("0-7", "0-7").cgroups(kMountV2, "0::/app\n").file("/sys/fs/cgroup/app/cpu.max", "max 100000\n");
-  EXPECT_EQ(machine.budget().threads, 8);
-  EXPECT_EQ(machine.budget().cgroup_quota, std::nullopt);
+  EXPECT_EQ(budget_of(machine).threads, 8);
+  EXPECT_EQ(budget_of(machine).cgroup_quota, std::nullopt);
 }
 
 TEST(CpuBudget, AnyAncestorBinds) {
-  Machine machine;
+  MadeUpMachine machine;
   machine.cpus("0-15", "0-15").cgroups(kMountV2, "0::/kubepods/pod7/app\n");
   machine.file("/sys/fs/cgroup/kubepods/pod7/app/cpu.max", "800000 100000\n");
   machine.file("/sys/fs/cgroup/kubepods/pod7/cpu.max", "250000 100000\n");
   machine.file("/sys/fs/cgroup/kubepods/cpu.max", "1200000 100000\n");
-  const CpuBudget budget = machine.budget();
+  const CpuBudget budget = budget_of(machine);
   EXPECT_EQ(budget.threads, 2);
   EXPECT_EQ(budget.cgroup_path, "/sys/fs/cgroup/kubepods/pod7");
 }
 
 TEST(CpuBudget, TheMountPointItselfCounts) {
-  Machine machine;  // in a container with a cgroup namespace the own group is "/"
+  MadeUpMachine machine;  // in a container with a cgroup namespace the own group is "/"
   machine.cpus("0-15", "0-15").cgroups(kMountV2, "0::/\n").file("/sys/fs/cgroup/cpu.max", "300000 100000\n");
-  EXPECT_EQ(machine.budget().threads, 3);
-  EXPECT_EQ(machine.budget().cgroup_path, "/sys/fs/cgroup");
+  EXPECT_EQ(budget_of(machine).threads, 3);
+  EXPECT_EQ(budget_of(machine).cgroup_path, "/sys/fs/cgroup");
 }
 
 TEST(CpuBudget, ReadsVersion1OverAncestors) {
-  Machine machine;
+  MadeUpMachine machine;
   machine.cpus("0-15", "0-15").cgroups(kMountV1, "5:cpuset:/other\n4:cpu,cpuacct:/docker/abc\n0::/\n");
   machine.file("/sys/fs/cgroup/cpu,cpuacct/docker/abc/cpu.cfs_quota_us", "-1\n");
   machine.file("/sys/fs/cgroup/cpu,cpuacct/docker/abc/cpu.cfs_period_us", "100000\n");
   machine.file("/sys/fs/cgroup/cpu,cpuacct/docker/cpu.cfs_quota_us", "450000\n");
   machine.file("/sys/fs/cgroup/cpu,cpuacct/docker/cpu.cfs_period_us", "100000\n");
-  const CpuBudget budget = machine.budget();
+  const CpuBudget budget = budget_of(machine);
   EXPECT_EQ(budget.threads, 4);
   EXPECT_EQ(budget.cgroup_path, "/sys/fs/cgroup/cpu,cpuacct/docker");
 }
 
 TEST(CpuBudget, StripsTheContainersMountRoot) {
-  Machine machine;  // version 1 without a cgroup namespace: only the container's own group is mounted
+  MadeUpMachine machine;  // version 1 without a cgroup namespace: only the container's own group is mounted
   machine.cpus("0-15", "0-15")
       .cgroups("31 20 0:27 /docker/abc /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu\n", "4:cpu:/docker/abc\n");
   machine.file("/sys/fs/cgroup/cpu/cpu.cfs_quota_us", "200000\n").file("/sys/fs/cgroup/cpu/cpu.cfs_period_us", "100000\n");
-  EXPECT_EQ(machine.budget().threads, 2);
+  EXPECT_EQ(budget_of(machine).threads, 2);
 }
 
 TEST(CpuBudget, APathOutsideOfTheNamespaceCountsAsItsRoot) {
-  Machine machine;
+  MadeUpMachine machine;
   machine.cpus("0-15", "0-15").cgroups(kMountV2, "0::/../other\n").file("/sys/fs/cgroup/cpu.max", "500000 100000\n");
-  EXPECT_EQ(machine.budget().threads, 5);
+  EXPECT_EQ(budget_of(machine).threads, 5);
 }
 
 TEST(CpuBudget, HybridHierarchiesTakeTheLeast) {
-  Machine machine;
+  MadeUpMachine machine;
   machine.cpus("0-15", "0-15").cgroups(std::string(kMountV1) + kMountV2, "4:cpu,cpuacct:/a\n0::/b\n");
   machine.file("/sys/fs/cgroup/cpu,cpuacct/a/cpu.cfs_quota_us", "600000\n");
   machine.file("/sys/fs/cgroup/cpu,cpuacct/a/cpu.cfs_period_us", "100000\n");
   machine.file("/sys/fs/cgroup/b/cpu.max", "700000 100000\n");
-  EXPECT_EQ(machine.budget().threads, 6);
+  EXPECT_EQ(budget_of(machine).threads, 6);
 }
 
 TEST(CpuBudget, AQuotaAboveTheProcessorsIsNotTheReason) {
-  Machine machine;
+  MadeUpMachine machine;
   machine.cpus("0-3", "0-3").cgroups(kMountV2, "0::/app\n").file("/sys/fs/cgroup/app/cpu.max", "1600000 100000\n");
-  const CpuBudget budget = machine.budget();
+  const CpuBudget budget = budget_of(machine);
   EXPECT_EQ(budget.threads, 4);
   EXPECT_EQ(budget.reason, "4 threads: 4 cores");
 }
@@ -184,12 +147,12 @@ TEST(CpuBudget, AQuotaAboveTheProcessorsIsNotTheReason) {
 TEST(CpuBudget, GarbageCountsAsAbsent) {
   for (const char* text :
        {"", "\n", "abc 100000\n", "150000\n", "150000 0\n", "-5 100000\n", "99999999999999999999 1\n", "1 abc"}) {
-    Machine machine;
+    MadeUpMachine machine;
     machine.cpus("0-3", "0-3,zz,9-").cgroups(kMountV2, "0::/app\nxx\n:\n").file("/sys/fs/cgroup/app/cpu.max", text);
-    EXPECT_EQ(machine.budget().threads, 4) << text;
+    EXPECT_EQ(budget_of(machine).threads, 4) << text;
   }
-  Machine nothing;
-  EXPECT_EQ(nothing.budget().threads, 1);
+  MadeUpMachine nothing;
+  EXPECT_EQ(budget_of(nothing).threads, 1);
 }
 
 TEST(CpuBudget, ReadsTheRealMachine) {
