@@ -17,7 +17,7 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
   add_link_options(-fuse-ld=lld)
 else()
   # False alarms of g++ 12, inside its own headers: AVX-512 intrinsics (GCC bug 105593) and std::string (105651).
-  add_compile_options(-Wno-maybe-uninitialized -Wno-restrict)
+  add_compile_options(-Wno-uninitialized -Wno-maybe-uninitialized -Wno-restrict)
 endif()
 
 if(OXPLOW_FUZZ)
