@@ -16,7 +16,7 @@ using Results = Result<std::vector<ValueId>>;
 
 class Builder {
  public:
-  Builder(Graph& graph, const OnnxNode& node) : graph(graph), node(node) {}
+  Builder(Graph& into, const OnnxNode& from) : graph(into), node(from) {}
 
   // Appends a node; types are inferred later, when the inputs' are known.
   std::vector<ValueId> add(std::string_view op, std::vector<ValueId> inputs, Attributes attributes = {}, int outputs = 1) {

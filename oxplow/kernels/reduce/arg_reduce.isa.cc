@@ -12,8 +12,8 @@ constexpr int64_t kWidth = F32::kWidth;
 
 // Where x comes before the best so far, NaN being best of all. `x` and `best` are negated for arg_min.
 OXPLOW_INLINE Mask is_better(F32 x, F32 best, bool last) {
-  if (last) return (!(x < best) & !is_nan(best)) | is_nan(x);
-  return !(x <= best) & !is_nan(best);
+  if (last) return ((!(x < best)) & (!is_nan(best))) | is_nan(x);
+  return (!(x <= best)) & (!is_nan(best));
 }
 
 // Signed index arithmetic of lanes stays within int32: longer axes go through in pieces.
