@@ -29,8 +29,8 @@ test:  ## everything CI runs
 demo: build  ## classify photos, then ResNet-50 step by step
 	@tools/install.sh demo
 	@tools/python_env.sh $(VENV) test
-	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" examples/classify/run.sh
-	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" examples/ladder/run.sh
+	@$(VENV)/bin/python examples/classify/classify.py
+	@PATH="$(CURDIR)/$(VENV)/bin:$$PATH" examples/ladder/run.sh --json build/ladder.json
 
 bench: build  ## Oxplow and its peers side by side; writes docs/benchmarks.md (ARGS=--help)
 	@tools/install.sh bench

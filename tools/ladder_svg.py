@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Draws the ladder, the steps from plain loops to the finished engine, as an SVG bar chart.
 
-  examples/ladder/run.sh --json ladder.json && tools/ladder_svg.py ladder.json docs/ladder.svg
+  make demo && tools/ladder_svg.py build/ladder.json docs/ladder.svg
 
 The JSON is {"model", "cpu", "threads", "steps": [{"name", "samples_per_second", "percent_of_peak"}, ...]}, slowest step first;
 a step may have "batch" and "precision". Bars have the length of samples/s on a logarithmic scale, so equal gains look equal.
