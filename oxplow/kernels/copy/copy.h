@@ -27,6 +27,7 @@ enum class CopyForm : uint8_t {
 // The destination's elements as outer dimensions x a grid of rows x columns; strides in elements. Made by plan_copy().
 struct CopyPlan {
   DType src_type = DType::f32, dst_type = DType::f32;
+  int element_bits = 32;  // of the destination
   CopyForm form = CopyForm::rows;
   int outer_rank = 0;
   int64_t outer_extent[kMaxRank] = {}, outer_src[kMaxRank] = {}, outer_dst[kMaxRank] = {};

@@ -1,5 +1,5 @@
 #pragma once
-// Vectors of F32 to and from memory that holds float or bf16, chosen by the pointer's type.
+// Vectors of F32 to and from memory that holds float, bf16 or f16, chosen by the pointer's type.
 
 #include <cstdint>
 
@@ -7,8 +7,12 @@
 
 namespace oxplow::OXPLOW_ISA {
 
-// A bf16 in memory, as BFloat16; kernel bodies use this one because BFloat16's inline functions are shared with other tiers.
+// A bf16 or f16 in memory, as BFloat16 and Float16 are; kernel bodies use these because the inline functions of those are shared
+// with other tiers.
 struct Bf16 {
+  uint16_t bits;
+};
+struct F16 {
   uint16_t bits;
 };
 
@@ -20,6 +24,10 @@ OXPLOW_INLINE void store_f32(F32 v, float* p) { v.store(p); }
 OXPLOW_INLINE void store_f32(F32 v, float* p, int64_t n) { v.store(p, n); }
 OXPLOW_INLINE void store_f32(F32 v, Bf16* p) { store_bf16(v, &p->bits); }
 OXPLOW_INLINE void store_f32(F32 v, Bf16* p, int64_t n) { store_bf16(v, &p->bits, n); }
+OXPLOW_INLINE F32 load_f32(const F16* p) { return load_f16(&p->bits); }
+OXPLOW_INLINE F32 load_f32(const F16* p, int64_t n) { return load_f16(&p->bits, n); }
+OXPLOW_INLINE void store_f32(F32 v, F16* p) { store_f16(v, &p->bits); }
+OXPLOW_INLINE void store_f32(F32 v, F16* p, int64_t n) { store_f16(v, &p->bits, n); }
 
 // Whole vectors, or with kPartial the first n lanes.
 template <bool kPartial, typename T>
