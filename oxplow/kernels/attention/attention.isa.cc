@@ -1,0 +1,319 @@
+#include "oxplow/kernels/attention/attention.h"
+
+#include "oxplow/kernels/attention/panel.h"
+#include "oxplow/kernels/attention/transpose.h"
+#include "oxplow/kernels/simd/math.h"
+#include "oxplow/kernels/simd/storage.h"
+
+#define OXPLOW_TEXT_(x) #x
+#define OXPLOW_TEXT(x) OXPLOW_TEXT_(x)
+
+namespace oxplow::OXPLOW_ISA {
+
+extern const AttentionKernels attention_kernels;
+
+namespace {
+
+constexpr int64_t kWidth = F32::kWidth;
+#if defined(__AVX512F__)
+constexpr int kMaxVectors = 4;  // of queries in a panel
+constexpr int kRows = 6;
+#elif defined(__AVX2__)
+constexpr int kMaxVectors = 2;
+constexpr int kRows = 6;
+#elif defined(__SSE2__)
+constexpr int kMaxVectors = 2;
+constexpr int kRows = 4;
+#else
+constexpr int kMaxVectors = 2;
+constexpr int kRows = 8;
+#endif
+constexpr int64_t kMaxLanes = kMaxVectors * kWidth;
+// Keys whose scores are in scratch at a time: a panel's scores stay in L1.
+constexpr int64_t kKeyBlock = 128;
+
+int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
+int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
+
+// Panels share the vectors of queries evenly.
+int64_t query_vectors(const AttentionArgs& args) { return divide_up(args.queries, kWidth); }
+int64_t query_panels(const AttentionArgs& args) { return divide_up(query_vectors(args), kMaxVectors); }
+
+int64_t tasks(const AttentionArgs& args) { return args.batch * args.heads * query_panels(args); }
+
+// The scratch of a worker: arrays of floats, each aligned to 64 bytes.
+struct Scratch {
+  float *queries, *out, *scores, *block_greatest, *greatest, *total, *factor, *keys, *values;
+  int64_t bytes;
+};
+
+template <typename T>
+Scratch scratch_of(const AttentionArgs& args, char* memory) {
+  Scratch s{};
+  int64_t used = 0;
+  const auto take = [&](int64_t floats) {
+    float* p = reinterpret_cast<float*>(memory + used);
+    used += (floats * 4 + 63) / 64 * 64;
+    return p;
+  };
+  s.queries = take(args.head_dim * kMaxLanes);
+  s.out = take(args.value_dim * kMaxLanes);
+  s.scores = take(smaller(args.keys, kKeyBlock) * kMaxLanes);
+  s.block_greatest = take(kMaxLanes);
+  s.greatest = take(kMaxLanes);
+  s.total = take(kMaxLanes);
+  s.factor = take(kMaxLanes);
+  if constexpr (sizeof(T) != 4) {
+    s.keys = take(smaller(args.keys, kKeyBlock) * args.head_dim);
+    s.values = take(smaller(args.keys, kKeyBlock) * args.value_dim);
+  }
+  s.bytes = used;
+  return s;
+}
+
+template <typename T>
+size_t scratch_bytes(const AttentionArgs& args) {
+  return static_cast<size_t>(scratch_of<T>(args, nullptr).bytes);
+}
+
+// Rows as f32: `from` itself, or converted into `to`.
+OXPLOW_INLINE Rows as_f32(const float* from, int64_t step, int64_t, int64_t, float*) {
+  return {reinterpret_cast<const char*>(from), step * 4};
+}
+OXPLOW_INLINE Rows as_f32(const Bf16* from, int64_t step, int64_t rows, int64_t columns, float* to) {
+  for (int64_t i = 0; i < rows; ++i) {
+    int64_t d = 0;
+    for (; d + kWidth <= columns; d += kWidth) load_f32(from + i * step + d).store(to + i * columns + d);
+    if (d < columns) load_f32(from + i * step + d, columns - d).store(to + i * columns + d, columns - d);
+  }
+  return {reinterpret_cast<const char*>(to), columns * 4};
+}
+
+// 2^x for x <= 0 or NaN; zero for -infinity.
+OXPLOW_INLINE F32 exp2_of_negative(F32 x) {
+  // Fit of 2^r, |r| <= 1/2, exact at zero.
+  constexpr float kTail[] = {6.931469776e-01f, 2.402224208e-01f, 5.550733744e-02f, 9.671512688e-03f, 1.326472725e-03f};
+  x = max(F32::broadcast(-150), x);
+  const F32 n = round(x);
+  const F32 r = x - n;
+  return scale_by_power_of_two(fma(r, polynomial(r, kTail), F32::broadcast(1)), n);
+}
+
+// One panel of queries of one head.
+template <typename T, int kVectors>
+struct Panel {
+  static constexpr int64_t kLanes = kVectors * kWidth;
+  static constexpr PanelTiles<kRows, kVectors> kTiles{};
+
+  const AttentionArgs& args;
+  Scratch s;
+  int64_t query, count;  // queries [query, query + count)
+  const T *from_q, *from_k, *from_v;
+  T* y;
+  const float* mask;
+
+  // Q transposed, in units of the exponent of two.
+  OXPLOW_INLINE void pack_queries() const {
+    const F32 scale = F32::broadcast(args.scale * 1.44269504f);
+    for (int vector = 0; vector < kVectors; ++vector) {
+      const int64_t rows = smaller(count - vector * kWidth, kWidth);
+      for (int64_t d = 0; d < args.head_dim; d += kWidth) {
+        const int64_t columns = smaller(args.head_dim - d, kWidth);
+        F32 block[kWidth];
+        OXPLOW_UNROLL for (int i = 0; i < kWidth; ++i) {
+          const T* from = from_q + (vector * kWidth + i) * args.q_row + d;
+          block[i] = i >= rows ? F32::zero() : columns == kWidth ? load_f32(from) : load_f32(from, columns);
+        }
+        transpose(block);
+        float* to = s.queries + d * kLanes + vector * kWidth;
+        OXPLOW_UNROLL for (int i = 0; i < kWidth; ++i) {
+          if (i < columns) (block[i] * scale).store(to + i * kLanes);
+        }
+      }
+    }
+  }
+
+  OXPLOW_INLINE void store_outputs() const {
+    for (int vector = 0; vector < kVectors; ++vector) {
+      const int64_t rows = smaller(count - vector * kWidth, kWidth);
+      const F32 total = F32::load(s.total + vector * kWidth);
+      const F32 factor = select(total == F32::zero(), F32::zero(), F32::broadcast(1) / total);
+      for (int64_t d = 0; d < args.value_dim; d += kWidth) {
+        const int64_t columns = smaller(args.value_dim - d, kWidth);
+        F32 block[kWidth];
+        const float* from = s.out + d * kLanes + vector * kWidth;
+        OXPLOW_UNROLL for (int i = 0; i < kWidth; ++i) {
+          block[i] = i < columns ? F32::load(from + i * kLanes) * factor : F32::zero();
+        }
+        transpose(block);
+        OXPLOW_UNROLL for (int i = 0; i < kWidth; ++i) {
+          if (i >= rows) break;
+          T* to = y + (vector * kWidth + i) * args.y_row + d;
+          if (columns == kWidth) {
+            store_f32(block[i], to);
+          } else {
+            store_f32(block[i], to, columns);
+          }
+        }
+      }
+    }
+  }
+
+  // The mask of keys [begin, begin + n); a mask of neither simple kind is copied to where the scores will be.
+  OXPLOW_INLINE void set_mask(ScoreArgs& a, int64_t begin, int64_t n) const {
+    if (mask == nullptr) return;
+    const float* from = mask + begin * args.mask_key;
+    if (args.mask_query == 0) {
+      a.mask_kind = MaskKind::keys;
+      a.mask = {reinterpret_cast<const char*>(from), args.mask_key * 4};
+      return;
+    }
+    a.mask_kind = MaskKind::lanes;
+    if (args.mask_query == 1 && count == kLanes) {
+      a.mask = {reinterpret_cast<const char*>(from), args.mask_key * 4};
+      return;
+    }
+    a.mask = {reinterpret_cast<const char*>(s.scores), kLanes * 4};
+    for (int vector = 0; vector < kVectors; ++vector) {
+      const int64_t lanes = smaller(count - vector * kWidth, kWidth);
+      const float* lane = from + vector * kWidth * args.mask_query;
+      if (args.mask_query == 1) {
+        for (int64_t j = 0; j < n; ++j) {
+          F32::load(lane + j * args.mask_key, lanes).store(s.scores + j * kLanes + vector * kWidth);
+        }
+      } else if (args.mask_key == 1) {
+        transpose_mask(lane, lanes, n, s.scores + vector * kWidth);
+      } else {
+        for (int64_t j = 0; j < n; ++j) {
+          float* to = s.scores + j * kLanes + vector * kWidth;
+          for (int64_t l = 0; l < kWidth; ++l) to[l] = l < lanes ? lane[l * args.mask_query + j * args.mask_key] : 0.0f;
+        }
+      }
+    }
+  }
+
+  OXPLOW_INLINE void transpose_mask(const float* from, int64_t lanes, int64_t n, float* to) const {
+    for (int64_t j = 0; j < n; j += kWidth) {
+      const int64_t columns = smaller(n - j, kWidth);
+      F32 block[kWidth];
+      OXPLOW_UNROLL for (int i = 0; i < kWidth; ++i) {
+        const float* row = from + i * args.mask_query + j;
+        block[i] = i >= lanes ? F32::zero() : columns == kWidth ? F32::load(row) : F32::load(row, columns);
+      }
+      transpose(block);
+      OXPLOW_UNROLL for (int i = 0; i < kWidth; ++i) {
+        if (i < columns) block[i].store(to + (j + i) * kLanes);
+      }
+    }
+  }
+
+  // Scores become weights relative to the greatest score so far; `factor` takes what is there already to the new greatest.
+  OXPLOW_INLINE void weigh(int64_t n, bool first) const {
+    F32 least[kVectors], total[kVectors];
+    OXPLOW_UNROLL for (int v = 0; v < kVectors; ++v) {
+      const F32 before = first ? F32::broadcast(-__builtin_inff()) : F32::load(s.greatest + v * kWidth);
+      const F32 now = max(before, F32::load(s.block_greatest + v * kWidth));
+      now.store(s.greatest + v * kWidth);
+      // Nothing seen yet: any finite number keeps the weights of hidden keys at zero.
+      least[v] = select(now == F32::broadcast(-__builtin_inff()), F32::zero(), now);
+      const F32 factor = exp2_of_negative(before - least[v]);
+      factor.store(s.factor + v * kWidth);
+      total[v] = first ? F32::zero() : F32::load(s.total + v * kWidth) * factor;
+    }
+    for (int64_t j = 0; j < n; ++j) {
+      float* row = s.scores + j * kLanes;
+      OXPLOW_UNROLL for (int v = 0; v < kVectors; ++v) {
+        const F32 weight = exp2_of_negative(F32::load(row + v * kWidth) - least[v]);
+        weight.store(row + v * kWidth);
+        total[v] = total[v] + weight;
+      }
+    }
+    OXPLOW_UNROLL for (int v = 0; v < kVectors; ++v) total[v].store(s.total + v * kWidth);
+  }
+
+  __attribute__((noinline)) void run() const {
+    pack_queries();
+    int64_t keys = args.keys;
+    if (args.causal) keys = larger(0, smaller(keys, query + count + args.causal_offset));
+    const int64_t blocks = divide_up(keys, kKeyBlock);
+    if (blocks == 0) {
+      for (int64_t i = 0; i < args.value_dim * kLanes; i += kWidth) F32::zero().store(s.out + i);
+      for (int64_t i = 0; i < kLanes; i += kWidth) F32::zero().store(s.total + i);
+    }
+    for (int64_t block = 0; block < blocks; ++block) {
+      const int64_t begin = keys * block / blocks;
+      const int64_t n = keys * (block + 1) / blocks - begin;
+      ScoreArgs score;
+      score.keys = as_f32(from_k + begin * args.k_row, args.k_row, n, args.head_dim, s.keys);
+      score.count = n;
+      score.head_dim = args.head_dim;
+      score.queries = s.queries;
+      score.scores = s.scores;
+      score.greatest = s.block_greatest;
+      score.causal = args.causal;
+      score.last_seen = query + args.causal_offset - begin;
+      set_mask(score, begin, n);
+      for (int64_t i = 0; i < kLanes; i += kWidth) F32::broadcast(-__builtin_inff()).store(s.block_greatest + i);
+      over_rows(kTiles.score, score, n);
+      weigh(n, block == 0);
+      ValueArgs value;
+      value.values = as_f32(from_v + begin * args.v_row, args.v_row, n, args.value_dim, s.values);
+      value.count = n;
+      value.weights = s.scores;
+      value.out = s.out;
+      value.factor = s.factor;
+      value.first = block == 0;
+      over_rows(kTiles.value, value, args.value_dim);
+    }
+    store_outputs();
+  }
+};
+
+template <typename T>
+void run(const AttentionArgs& args, int64_t task_begin, int64_t task_end, void* scratch) {
+  const Scratch s = scratch_of<T>(args, static_cast<char*>(scratch));
+  const int64_t panels = query_panels(args);
+  for (int64_t task = task_begin; task < task_end; ++task) {
+    const int64_t panel = task % panels;
+    const int64_t head = task / panels % args.heads;
+    const int64_t batch = task / panels / args.heads;
+    const int64_t kv_head = head / (args.heads / args.kv_heads);
+    const int64_t vector = query_vectors(args) * panel / panels;
+    const int64_t vectors = query_vectors(args) * (panel + 1) / panels - vector;
+    const int64_t query = vector * kWidth;
+    const auto run_panel = [&]<int kVectors>() {
+      const Panel<T, kVectors> p{
+          .args = args,
+          .s = s,
+          .query = query,
+          .count = smaller(args.queries - query, kVectors * kWidth),
+          .from_q = static_cast<const T*>(args.q) + batch * args.q_batch + head * args.q_head + query * args.q_row,
+          .from_k = static_cast<const T*>(args.k) + batch * args.k_batch + kv_head * args.k_head,
+          .from_v = static_cast<const T*>(args.v) + batch * args.v_batch + kv_head * args.v_head,
+          .y = static_cast<T*>(args.y) + batch * args.y_batch + head * args.y_head + query * args.y_row,
+          .mask = args.mask == nullptr ? nullptr
+                                       : args.mask + batch * args.mask_batch + head * args.mask_head + query * args.mask_query};
+      p.run();
+    };
+    switch (vectors) {
+      case 1: run_panel.template operator()<1>(); break;
+      case 2: run_panel.template operator()<2>(); break;
+#if defined(__AVX512F__)
+      case 3: run_panel.template operator()<3>(); break;
+      case 4: run_panel.template operator()<4>(); break;
+#endif
+    }
+  }
+}
+
+constexpr AttentionKernel kKernels[] = {
+    {"attention_f32_" OXPLOW_TEXT(OXPLOW_ISA), DType::f32, scratch_bytes<float>, tasks, run<float>},
+    {"attention_bf16_" OXPLOW_TEXT(OXPLOW_ISA), DType::bf16, scratch_bytes<Bf16>, tasks, run<Bf16>},
+};
+
+}  // namespace
+
+constinit const AttentionKernels attention_kernels{kKernels};
+
+}  // namespace oxplow::OXPLOW_ISA
