@@ -9,7 +9,7 @@
 namespace oxplow::OXPLOW_ISA {
 namespace {
 
-constexpr int64_t kStrip = 512;
+constexpr int64_t kStrip = 1024;
 // Slots are not a power of two apart: loads would wait for stores to the same address modulo 4096.
 constexpr int64_t kSlot = kStrip + 32;
 // Where no slot is touched there is no reason to stop at the size of L1.

@@ -130,6 +130,10 @@ template <typename Element>
 void load_run(const void* x, float* y, int64_t n) {
   const auto* p = static_cast<const typename Element::Memory*>(x);
   int64_t i = 0;
+  for (; i + 4 * kWidth <= n; i += 4 * kWidth) {
+#pragma GCC unroll 4
+    for (int v = 0; v < 4; ++v) Element::load(p + i + v * kWidth).store(y + i + v * kWidth);
+  }
   for (; i + kWidth <= n; i += kWidth) Element::load(p + i).store(y + i);
   if (i < n) Element::load(p + i, n - i).store(y + i, n - i);
 }
@@ -137,6 +141,10 @@ template <typename Element>
 void store_run(Operand x, void* y, int64_t n) {
   auto* p = static_cast<typename Element::Memory*>(y);
   int64_t i = 0;
+  for (; i + 4 * kWidth <= n; i += 4 * kWidth) {
+#pragma GCC unroll 4
+    for (int v = 0; v < 4; ++v) Element::store(F32::load(x.p + i * x.step + v * kWidth), p + i + v * kWidth);
+  }
   for (; i + kWidth <= n; i += kWidth) Element::store(F32::load(x.p + i * x.step), p + i);
   if (i < n) Element::store(F32::load(x.p + i * x.step, n - i), p + i, n - i);
 }
