@@ -11,6 +11,7 @@ namespace {
 
 constexpr int64_t kWidth = F32::kWidth;
 constexpr int kChains = 4;
+constexpr int64_t kRowBuffer = 4096;  // longest row that is kept in f32 between its three passes
 
 // What a missing gamma and beta stand for, read again and again.
 alignas(64) constexpr float kOnes[16] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
@@ -44,6 +45,20 @@ struct Row {
     return v;
   }
 };
+template <typename In, bool kResidual>
+OXPLOW_INLINE Row<In, kResidual> row_of(const NormArgs& args, int64_t r) {
+  using Memory = typename In::Memory;
+  return {static_cast<const Memory*>(args.x) + r * args.ldx,
+          kResidual ? static_cast<const Memory*>(args.residual) + r * args.ld_residual : nullptr};
+}
+
+// The row in f32.
+template <typename R>
+OXPLOW_INLINE void copy_row(const R& row, int64_t n, float* y) {
+  int64_t i = 0;
+  for (; i + kWidth <= n; i += kWidth) row.load(i).store(y + i);
+  if (i < n) row.load(i, n - i).store(y + i, n - i);
+}
 
 // Sum over the row of f(v), in kChains chains a lane.
 template <typename R, typename F>
@@ -59,29 +74,25 @@ OXPLOW_INLINE float sum_row(const R& row, int64_t n, F f) {
   return sum((sums[0] + sums[1]) + (sums[2] + sums[3]));
 }
 
-template <typename In, typename Out, bool kResidual, bool kCentered>
-void norm_row(const NormArgs& args, int64_t r) {
-  using InMemory = typename In::Memory;
+// One row. In says what x is; R how the row is read: from x and the residual, or from a copy in f32.
+template <typename In, typename Out, bool kCentered, typename R>
+OXPLOW_INLINE void norm_row(const NormArgs& args, int64_t r, const R& row) {
   const int64_t n = args.columns;
-  const Row<In, kResidual> row = {static_cast<const InMemory*>(args.x) + r * args.ldx,
-                                  kResidual ? static_cast<const InMemory*>(args.residual) + r * args.ld_residual : nullptr};
   const float count = static_cast<float>(n);
   const float mean = kCentered ? sum_row(row, n, [](F32 v) { return v; }) / count : 0;
   const F32 center = F32::broadcast(mean);
-  const float variance = sum_row(row, n,
-                                 [=](F32 v) {
-                                   const F32 d = v - center;
-                                   return d * d;
-                                 }) /
-                         count;
-  const float inv_std = 1 / __builtin_sqrtf(variance + args.epsilon);
+  const float squares = sum_row(row, n, [=](F32 v) {
+    const F32 d = v - center;
+    return d * d;
+  });
+  const float inv_std = 1 / __builtin_sqrtf(squares / count + args.epsilon);
   if (kCentered && args.mean != nullptr) args.mean[r] = mean;
   if (args.inv_std != nullptr) args.inv_std[r] = inv_std;
 
   const Parameter gamma = parameter_or(args.gamma, kOnes), beta = parameter_or(args.beta, kZeros);
   const F32 factor = F32::broadcast(inv_std);
   auto* y = static_cast<typename Out::Memory*>(args.y) + r * args.ldy;
-  InMemory* sum_out = args.sum == nullptr ? nullptr : static_cast<InMemory*>(args.sum) + r * args.ld_sum;
+  auto* sum_out = args.sum == nullptr ? nullptr : static_cast<typename In::Memory*>(args.sum) + r * args.ld_sum;
   const auto finish = [&](int64_t i, auto... lanes) {
     const F32 v = row.load(i, lanes...);
     const F32 result = fma((v - center) * factor, gamma.load(i, lanes...), beta.load(i, lanes...));
@@ -93,19 +104,29 @@ void norm_row(const NormArgs& args, int64_t r) {
   if (i < n) finish(i, n - i);
 }
 
+template <typename In, typename Out, bool kResidual, bool kCentered>
+void norm_rows(const NormArgs& args, int64_t row_begin, int64_t row_end) {
+  alignas(64) float copy[kRowBuffer];
+  const bool is_cheap_to_read = __is_same(In, ElementF32) && !kResidual;
+  for (int64_t r = row_begin; r < row_end; ++r) {
+    const auto row = row_of<In, kResidual>(args, r);
+    if (is_cheap_to_read || args.columns > kRowBuffer) {
+      norm_row<In, Out, kCentered>(args, r, row);
+    } else {
+      copy_row(row, args.columns, copy);
+      norm_row<In, Out, kCentered>(args, r, Row<ElementF32, false>{copy, nullptr});
+    }
+  }
+}
+
 template <bool kCentered>
 void norm(const NormArgs& args, int64_t row_begin, int64_t row_end) {
   with_element(args.x_type, [&](auto in) {
     with_element(args.y_type, [&](auto out) {
       using In = decltype(in);
       using Out = decltype(out);
-      for (int64_t r = row_begin; r < row_end; ++r) {
-        if (args.residual != nullptr) {
-          norm_row<In, Out, true, kCentered>(args, r);
-        } else {
-          norm_row<In, Out, false, kCentered>(args, r);
-        }
-      }
+      if (args.residual != nullptr) return norm_rows<In, Out, true, kCentered>(args, row_begin, row_end);
+      norm_rows<In, Out, false, kCentered>(args, row_begin, row_end);
     });
   });
 }

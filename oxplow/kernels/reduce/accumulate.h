@@ -80,24 +80,20 @@ struct Accumulators {
   }
 };
 
-// Across the lanes: halves first, in every tier.
+// Across the lanes, by halves.
 template <typename Combine>
 OXPLOW_INLINE float across(F32 v) {
-  alignas(64) float lanes[kWidth];
-  v.store(lanes);
-  for (int64_t half = kWidth / 2; half > 0; half /= 2) {
-    for (int64_t i = 0; i < half; ++i) {
-      const float a = lanes[i], b = lanes[i + half];
-      if constexpr (__is_same(Combine, Product)) lanes[i] = a * b;
-      if constexpr (__is_same(Combine, Greatest)) lanes[i] = a > b || a != a ? a : b;
-      if constexpr (__is_same(Combine, Least)) lanes[i] = a < b || a != a ? a : b;
+  if constexpr (__is_same(Combine, Sum)) return sum(v);
+  if constexpr (__is_same(Combine, Product)) {
+    alignas(64) float lanes[kWidth];
+    v.store(lanes);
+    for (int64_t half = kWidth / 2; half > 0; half /= 2) {
+      for (int64_t i = 0; i < half; ++i) lanes[i] *= lanes[i + half];
     }
+    return lanes[0];
   }
-  return lanes[0];
-}
-template <>
-OXPLOW_INLINE float across<Sum>(F32 v) {
-  return sum(v);
+  if (any(is_nan(v))) return __builtin_nanf("");
+  return __is_same(Combine, Greatest) ? max_of(v) : min_of(v);
 }
 
 }  // namespace
