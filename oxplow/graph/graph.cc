@@ -125,19 +125,9 @@ Status Graph::infer(Node& node) {
     }
   }
   const auto operands = input_operands(node);
-  for (int i = 0; i < node.op->required_inputs; ++i) {
-    if (i >= static_cast<int>(operands.size()) || !operands[static_cast<size_t>(i)].present) {
-      return Error{ErrorCode::invalid_model, std::string(node.op->name) + " lacks its input " + std::to_string(i)};
-    }
-  }
-  OXPLOW_ASSIGN(TensorTypes types, node.op->infer({node.attributes, operands, static_cast<int>(node.outputs.size())}));
-  if (types.size() < node.outputs.size()) {
-    return Error{ErrorCode::invalid_model, std::string(node.op->name) + " has " + std::to_string(types.size()) + " outputs, the model names " +
-                                               std::to_string(node.outputs.size())};
-  }
+  OXPLOW_ASSIGN(TensorTypes types, infer_types(*node.op, {node.attributes, operands, static_cast<int>(node.outputs.size())}));
   for (size_t i = 0; i < node.outputs.size(); ++i) {
     if (node.outputs[i] == kNoValue) continue;
-    for (int64_t extent : types[i].shape) OXPLOW_CHECK(extent >= 0);
     Value& value = (*this)[node.outputs[i]];
     value.type = types[i];
     value.typed = true;

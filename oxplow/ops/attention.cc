@@ -12,7 +12,11 @@ namespace {
 Result<TensorTypes> infer_attention(const InferContext& c) {
   const Shape &q = c.shape(0), &k = c.shape(1), &v = c.shape(2);
   if (q.rank() != 4 || k.rank() != 4 || v.rank() != 4 || q[0] != k[0] || q[0] != v[0] || k[1] != v[1] || k[2] != v[2] || q[3] != k[3] || k[2] == 0 || q[2] % k[2] != 0) {
-    return Error{ErrorCode::invalid_model, "attention of " + to_string(q) + ", " + to_string(k) + " and " + to_string(v)};
+    return Error{ErrorCode::invalid_model, "attention of " + to_string(c.type(0)) + ", " + to_string(c.type(1)) + " and " + to_string(c.type(2))};
+  }
+  if (c.type(1).dtype != c.type(0).dtype || c.type(2).dtype != c.type(0).dtype || (c.has(3) && c.type(3).dtype != DType::f32)) {
+    return Error{ErrorCode::invalid_model, "attention of " + to_string(c.type(0)) + ", " + to_string(c.type(1)) + " and " + to_string(c.type(2)) +
+                                               ": types differ, or the mask is not f32"};
   }
   if (c.has(3)) {
     OXPLOW_TRY([&]() -> Status {

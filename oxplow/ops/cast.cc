@@ -9,7 +9,9 @@ namespace oxplow {
 namespace {
 
 Result<TensorTypes> infer_cast(const InferContext& c) {
-  const auto to = static_cast<DType>(c.attributes.integer("to", 0));
+  const int64_t code = c.attributes.integer("to", -1);
+  if (code < 0 || code > static_cast<int64_t>(DType::boolean)) return Error{ErrorCode::invalid_model, "a cast to type " + std::to_string(code)};
+  const auto to = static_cast<DType>(code);
   if (bits_of(to) < 8 || bits_of(c.type(0).dtype) < 8) return Error{ErrorCode::unsupported, "casts of 4-bit elements"};
   return TensorTypes{{to, c.shape(0)}};
 }

@@ -30,11 +30,12 @@ Result<TensorTypes> infer_concat(const InferContext& c) {
   TensorType type = c.type(0);
   OXPLOW_ASSIGN(const int axis, normalized_axis(c.attributes.integer("axis", 0), type.shape.rank()));
   for (int i = 1; i < static_cast<int>(c.inputs.size()); ++i) {
+    if (!c.has(i)) return Error{ErrorCode::invalid_model, "input " + std::to_string(i) + " is missing"};
     const TensorType& other = c.type(i);
     bool fits = other.dtype == type.dtype && other.shape.rank() == type.shape.rank();
     for (int d = 0; fits && d < type.shape.rank(); ++d) fits = d == axis || other.shape[d] == type.shape[d];
     if (!fits) return Error{ErrorCode::invalid_model, to_string(c.type(0)) + " and " + to_string(other) + " side by side along axis " + std::to_string(axis)};
-    type.shape[axis] += other.shape[axis];
+    if (__builtin_add_overflow(type.shape[axis], other.shape[axis], &type.shape[axis])) return Error{ErrorCode::invalid_model, "an impossible Concat"};
   }
   return TensorTypes{type};
 }
@@ -91,6 +92,9 @@ Result<Frame> frame(const InferContext& c) {
 
 Result<TensorTypes> infer_pad(const InferContext& c) {
   OXPLOW_ASSIGN(const Frame f, frame(c));
+  if (c.has(2) && (c.type(2).dtype != c.type(0).dtype || c.type(2).elements() != 1)) {
+    return Error{ErrorCode::invalid_model, "Pad wants one value of the input's type, not " + to_string(c.type(2))};
+  }
   return TensorTypes{{c.type(0).dtype, f.shape}};
 }
 

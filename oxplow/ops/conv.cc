@@ -29,8 +29,15 @@ Result<ConvShape> conv_shape(const Attributes& attributes, const Shape& x, const
 
 Result<TensorTypes> infer_conv(const InferContext& c) {
   OXPLOW_ASSIGN(const ConvShape s, conv_shape(c.attributes, c.shape(0), c.shape(1)));
-  if (c.has(2) && c.shape(2) != Shape{s.filters}) return Error{ErrorCode::invalid_model, "a bias of " + to_string(c.shape(2)) + " for " + std::to_string(s.filters) + " filters"};
-  return TensorTypes{{c.type(0).dtype, Shape{s.batch, s.window.out_h, s.window.out_w, s.filters}}};
+  if (c.has(2) && c.type(2) != TensorType{DType::f32, Shape{s.filters}}) {
+    return Error{ErrorCode::invalid_model, "a bias of " + to_string(c.type(2)) + " for " + std::to_string(s.filters) + " filters"};
+  }
+  const Border border = s.window.border();
+  const Shape bordered{s.batch, s.window.in_h + border.top + border.bottom, s.window.in_w + border.left + border.right, s.channels};
+  if (!is_possible({c.type(0).dtype, bordered})) return Error{ErrorCode::invalid_model, "an input with its padding of " + to_string(bordered) + " is impossible"};
+  const TensorType y{c.type(0).dtype, Shape{s.batch, s.window.out_h, s.window.out_w, s.filters}};
+  if (c.has(3) && c.type(3) != y) return Error{ErrorCode::invalid_model, "a residual of " + to_string(c.type(3)) + " for a result of " + to_string(y)};
+  return TensorTypes{y};
 }
 
 ConvShape known_shape(const PrepareContext& c) { return *conv_shape(c.attributes, c.in(0).type.shape, c.in(1).type.shape); }
@@ -171,7 +178,7 @@ class DirectConv final : public ConvStep {
   // Whole rows where there are enough, else whole tiles.
   Range pixel_range(int part) const {
     const int64_t rows = args_.batch * args_.out_h;
-    const int64_t unit = rows >= 2 * pixel_parts_ ? args_.out_w : kernel_.tile_pixels;
+    const int64_t unit = rows >= 2 * pixel_parts_ && args_.out_w > 0 ? args_.out_w : kernel_.tile_pixels;
     const Range units = task_range((pixels_ + unit - 1) / unit, pixel_parts_, part);
     return {std::min(units.begin * unit, pixels_), std::min(units.end * unit, pixels_)};
   }

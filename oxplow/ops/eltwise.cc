@@ -56,6 +56,9 @@ Result<TensorTypes> infer(const Row& row, const InferContext& c) {
       OXPLOW_ASSIGN(shape, broadcast(shape, c.shape(i)));
     }
   }
+  if (row.kind == Kind::select && c.type(0).dtype != DType::boolean) {
+    return Error{ErrorCode::invalid_model, "a condition of type " + std::string(name_of(c.type(0).dtype))};
+  }
   const bool boolean = row.kind == Kind::compare || row.kind == Kind::logic;
   return TensorTypes{{boolean ? DType::boolean : c.type(first).dtype, shape}};
 }

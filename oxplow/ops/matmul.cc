@@ -39,6 +39,8 @@ Result<TensorTypes> infer_linear(const InferContext& c) {
   OXPLOW_ASSIGN(const LinearShape s, linear_shape(c.attributes, c.shape(0), c.shape(1)));
   TensorType type = c.type(0);
   type.shape[type.shape.rank() - 1] = s.n;
+  if (c.has(2) && c.type(2) != TensorType{DType::f32, Shape{s.n}}) return Error{ErrorCode::invalid_model, "a bias of " + to_string(c.type(2)) + " for " + std::to_string(s.n) + " columns"};
+  if (c.has(3) && c.type(3) != type) return Error{ErrorCode::invalid_model, "a residual of " + to_string(c.type(3)) + " for a result of " + to_string(type)};
   return TensorTypes{type};
 }
 
@@ -176,6 +178,7 @@ Result<BatchedShape> batched_shape(const Shape& a_given, const Shape& b_given) {
 
 Result<TensorTypes> infer_matmul(const InferContext& c) {
   OXPLOW_ASSIGN(const BatchedShape s, batched_shape(c.shape(0), c.shape(1)));
+  if (c.type(0).dtype != c.type(1).dtype) return Error{ErrorCode::invalid_model, "a matrix product of types " + to_string(c.type(0)) + " and " + to_string(c.type(1))};
   Shape to = s.batch;
   if (c.shape(0).rank() > 1) to.push_back(s.m);
   if (c.shape(1).rank() > 1) to.push_back(s.n);

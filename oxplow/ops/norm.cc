@@ -17,8 +17,10 @@ Result<TensorTypes> infer_layer_norm(const InferContext& c) {
     if (c.has(i) && elements_of(c.shape(i)) != columns) {
       return Error{ErrorCode::invalid_model, "scale or bias of " + to_string(c.shape(i)) + " for rows of " + std::to_string(columns)};
     }
+    if (c.has(i) && c.type(i).dtype != DType::f32) return Error{ErrorCode::unsupported, "LayerNormalization with scale or bias of " + to_string(c.type(i))};
   }
-  if (c.outputs > 1 && !c.has(3)) return Error{ErrorCode::unsupported, "LayerNormalization's mean and deviation outputs"};
+  if (c.has(3) && c.type(3) != c.type(0)) return Error{ErrorCode::invalid_model, "a residual of " + to_string(c.type(3)) + " for " + to_string(c.type(0))};
+  if (c.outputs > 2 || (c.outputs > 1 && !c.has(3))) return Error{ErrorCode::unsupported, "LayerNormalization's mean and deviation outputs"};
   return TensorTypes(static_cast<size_t>(c.outputs), c.type(0));
 }
 

@@ -47,7 +47,23 @@ Result<std::vector<int64_t>> InferContext::integers(int i, std::string_view what
     return Error{ErrorCode::unsupported, std::string(what) + " (input " + std::to_string(i) + ") depends on data; it must be known from the input shapes"};
   }
   if (is_float(value->dtype())) return Error{ErrorCode::invalid_model, std::string(what) + " must be integers"};
+  if (bits_of(value->dtype()) < 8) return Error{ErrorCode::unsupported, std::string(what) + " as 4-bit integers"};
   return to_int64s(*value);
+}
+
+Result<TensorTypes> infer_types(const OpSpec& op, const InferContext& context) {
+  for (int i = 0; i < op.required_inputs; ++i) {
+    if (!context.has(i)) return Error{ErrorCode::invalid_model, std::string(op.name) + " lacks its input " + std::to_string(i)};
+  }
+  OXPLOW_ASSIGN(TensorTypes types, op.infer(context));
+  if (types.size() < static_cast<size_t>(context.outputs)) {
+    return Error{ErrorCode::invalid_model, std::string(op.name) + " has " + std::to_string(types.size()) + " outputs, the model names " +
+                                               std::to_string(context.outputs)};
+  }
+  for (const TensorType& type : types) {
+    if (!is_possible(type)) return Error{ErrorCode::invalid_model, "a result of type " + to_string(type) + " is impossible"};
+  }
+  return types;
 }
 
 Cost cost_of(const OpSpec& op, const PrepareContext& context) {

@@ -113,7 +113,7 @@ struct View {
 
 struct OpSpec {
   const char* name;
-  // Types of the outputs, or why the inputs do not fit. Called with at least `required_inputs` inputs present.
+  // Types of the outputs, or why the inputs do not fit. Called by infer_types(), with at least `required_inputs` inputs present.
   Result<TensorTypes> (*infer)(const InferContext&);
   // Null for views (the planner aliases or copies).
   Result<std::unique_ptr<Step>> (*prepare)(const PrepareContext&) = nullptr;
@@ -146,6 +146,9 @@ std::span<const OpSpec* const> all_ops();
 
 // The cost by the op's own rule or the default.
 Cost cost_of(const OpSpec& op, const PrepareContext& context);
+
+// The types of the outputs by the op's rule, checked: enough inputs, as many outputs as the node names, extents that can be.
+Result<TensorTypes> infer_types(const OpSpec& op, const InferContext& context);
 
 // Ready-made answers for accepts_*.
 bool accepts_rows(const PrepareContext& context, int i);        // input i: last axis contiguous, other strides free

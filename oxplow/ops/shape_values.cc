@@ -34,6 +34,7 @@ Result<TensorTypes> infer_constant_of_shape(const InferContext& c) {
   OXPLOW_ASSIGN(auto extents, c.integers(0, "the shape"));
   const Tensor* value = c.attributes.tensor("value");
   if (extents.size() > static_cast<size_t>(kMaxRank)) return Error{ErrorCode::unsupported, "more than 10 axes"};
+  if (value && (value->elements() != 1 || bits_of(value->dtype()) < 8)) return Error{ErrorCode::unsupported, "a value of " + to_string(value->type()) + "; one element of 8 bits or more can be"};
   TensorType type{value ? value->dtype() : DType::f32, Shape(std::span<const int64_t>(extents))};
   int64_t bits = bits_of(type.dtype);
   for (int64_t extent : extents) {
@@ -56,6 +57,7 @@ Result<std::unique_ptr<Step>> prepare_constant_of_shape(const PrepareContext& c)
 Result<double> scalar_of(const InferContext& c, int i) {
   const Tensor* value = c.constant(i);
   if (value == nullptr || value->elements() != 1) return Error{ErrorCode::unsupported, "a Range whose bounds depend on data"};
+  if (bits_of(value->dtype()) < 8) return Error{ErrorCode::unsupported, "a Range of 4-bit integers"};
   return visit(value->dtype(), [&](auto t) -> double {
     using T = decltype(t);
     if constexpr (std::is_same_v<T, Float16> || std::is_same_v<T, BFloat16>) {
@@ -70,6 +72,7 @@ Result<TensorTypes> infer_range(const InferContext& c) {
   OXPLOW_ASSIGN(const double start, scalar_of(c, 0));
   OXPLOW_ASSIGN(const double limit, scalar_of(c, 1));
   OXPLOW_ASSIGN(const double delta, scalar_of(c, 2));
+  if (c.type(1).dtype != c.type(0).dtype || c.type(2).dtype != c.type(0).dtype) return Error{ErrorCode::invalid_model, "the bounds of a Range differ in their types"};
   if (delta == 0) return Error{ErrorCode::invalid_model, "a Range of step 0"};
   const double count = std::max(0.0, std::ceil((limit - start) / delta));
   if (!(count < 1e10)) return Error{ErrorCode::invalid_model, "a Range of more than 1e10 elements"};

@@ -189,6 +189,7 @@ Result<std::vector<AxisSlice>> slices(const InferContext& c) {
     OXPLOW_ASSIGN(const int axis, normalized_axis(axes[i], from.rank()));
     const int64_t n = from[axis], step = steps[i];
     if (step == 0) return Error{ErrorCode::invalid_model, "a slice of step 0"};
+    if (n == 0) continue;
     int64_t start = starts[i] < 0 ? starts[i] + n : starts[i];
     int64_t end = ends[i] < 0 ? (ends[i] < -n - 1 ? -1 : ends[i] + n) : ends[i];
     start = std::clamp<int64_t>(start, 0, step > 0 ? n : n - 1);

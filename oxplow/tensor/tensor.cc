@@ -1,5 +1,6 @@
 #include "oxplow/tensor/tensor.h"
 
+#include <algorithm>
 #include <cstring>
 #include <new>
 
@@ -29,15 +30,18 @@ std::shared_ptr<const void> zeroed(size_t bytes, void** data) {
 
 }  // namespace
 
+bool is_possible(const TensorType& type) {
+  int64_t bits = bits_of(type.dtype);
+  for (int64_t extent : type.shape) {
+    if (extent < 0 || __builtin_mul_overflow(bits, std::max<int64_t>(extent, 1), &bits)) return false;
+  }
+  return true;
+}
+
 std::string to_string(const TensorType& type) { return std::string(name_of(type.dtype)) + to_string(type.shape); }
 
 Result<Tensor> Tensor::allocate(const TensorType& type) {
-  int64_t bits = bits_of(type.dtype);
-  for (int64_t extent : type.shape) {
-    if (extent < 0 || __builtin_mul_overflow(bits, extent, &bits)) {
-      return Error{ErrorCode::invalid_argument, "a tensor of type " + to_string(type) + " is impossible"};
-    }
-  }
+  if (!is_possible(type)) return Error{ErrorCode::invalid_argument, "a tensor of type " + to_string(type) + " is impossible"};
   void* data = nullptr;
   auto owner = zeroed(type.bytes(), &data);
   if (!owner) {

@@ -22,6 +22,9 @@ struct TensorType {
   bool operator==(const TensorType&) const = default;
 };
 
+// Whether a tensor of this type could be: no extent is negative, and strides, elements and bits fit 64 bits.
+bool is_possible(const TensorType& type);
+
 // "f32[1, 3, 224, 224]".
 std::string to_string(const TensorType& type);
 
