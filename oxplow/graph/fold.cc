@@ -1,6 +1,7 @@
 #include "oxplow/graph/fold.h"
 
 #include <algorithm>
+#include <bit>
 
 namespace oxplow {
 namespace {
@@ -14,7 +15,9 @@ void append(std::string& key, const Attribute& attribute) {
   std::visit(
       [&](const auto& value) {
         using T = std::decay_t<decltype(value)>;
-        if constexpr (std::is_arithmetic_v<T>) {
+        if constexpr (std::is_same_v<T, float>) {
+          key += std::to_string(std::bit_cast<uint32_t>(value));  // as digits, 1e-7 and 2e-7 would be one
+        } else if constexpr (std::is_integral_v<T>) {
           key += std::to_string(value);
         } else if constexpr (std::is_same_v<T, std::string>) {
           key += value;
@@ -29,7 +32,7 @@ void append(std::string& key, const Attribute& attribute) {
 }
 
 std::string memo_key(const Node& node, const std::vector<Tensor>& inputs) {
-  std::string key = node.op->name;
+  std::string key = node.op->name + ("/" + std::to_string(node.outputs.size())) + ";";
   for (const auto& [name, value] : node.attributes.all()) append(key += name + "=", value);
   for (const Tensor& tensor : inputs) {
     key += to_string(tensor.type()) + "@" + std::to_string(reinterpret_cast<uintptr_t>(tensor.data()));
