@@ -20,21 +20,47 @@ void run_step(const Step& step, const Buffers& buffers, ThreadPool& pool) {
   }
 }
 
+// Copies elements that lie like `source` to where `target` says.
+Status copy(const Operand& source, const void* from, const Operand& target, void* to, const Machine& machine) {
+  static const Attributes kNone;
+  OXPLOW_ASSIGN(auto step, prepare_copy({kNone, {&source, 1}, {&target, 1}, machine.isa, machine.pool, machine.packs}));
+  void* in[] = {const_cast<void*>(from)};
+  void* out[] = {to};
+  run_step(*step, {in, out, nullptr}, machine.pool);
+  return {};
+}
+
 // A view op's output, made dense by copying.
-Status copy_view(const OpSpec& op, const InferContext& infer, Operand source, const void* data, int output, Tensor& result,
-                 const Attributes& attributes, const Machine& machine) {
+Status copy_view(const OpSpec& op, const InferContext& infer, Operand source, const void* data, int output, Tensor& result, const Machine& machine) {
   auto view = op.view(infer, result.shape(), output);
   OXPLOW_CHECK(view.has_value());  // dense inputs always allow one
   source.type.shape = result.shape();
   source.strides = view->strides;
   source.constant = nullptr;
-  const Operand target = dense_operand(result, false);
-  OXPLOW_ASSIGN(auto step, prepare_copy({attributes, {&source, 1}, {&target, 1}, machine.isa, machine.pool, machine.packs}));
   const auto* from = static_cast<const std::byte*>(data) + bytes_of(source.type.dtype, static_cast<size_t>(view->offset));
-  void* in[] = {const_cast<std::byte*>(from)};
-  void* out[] = {result.mutable_data()};
-  run_step(*step, {in, out, nullptr}, machine.pool);
-  return {};
+  return copy(source, from, dense_operand(result, false), result.mutable_data(), machine);
+}
+
+// An NHWC image with zeros around it.
+struct BorderedImage {
+  Tensor memory;
+  Operand operand;
+  void* inside = nullptr;
+};
+
+Result<BorderedImage> with_border(const Operand& image, const void* data, const Border& border, const Machine& machine) {
+  BorderedImage result;
+  result.operand = image;
+  result.operand.border = border;
+  Shape whole = image.type.shape;
+  whole[1] += border.top + border.bottom;
+  whole[2] += border.left + border.right;
+  OXPLOW_ASSIGN(result.memory, Tensor::allocate({image.type.dtype, whole}));
+  result.operand.strides = dense_strides(whole);
+  const auto origin = static_cast<size_t>(border.top * result.operand.strides[1] + border.left * result.operand.strides[2]);
+  result.inside = static_cast<std::byte*>(result.memory.mutable_data()) + bytes_of(image.type.dtype, origin);
+  OXPLOW_TRY(copy(image, data, result.operand, result.inside, machine));
+  return result;
 }
 
 }  // namespace
@@ -44,7 +70,10 @@ Result<std::vector<Tensor>> evaluate(const OpSpec& op, const Attributes& attribu
   std::vector<Operand> in, out;
   for (const Tensor& tensor : inputs) in.push_back(dense_operand(tensor, true));
   const InferContext infer{attributes, in, outputs};
-  OXPLOW_ASSIGN(TensorTypes types, op.infer(infer));
+  OXPLOW_ASSIGN(TensorTypes types, infer_types(op, infer));
+  if (op.known) {
+    if (auto known = op.known(infer)) return std::vector<Tensor>{std::move(*known)};
+  }
   std::vector<Tensor> results;
   for (int i = 0; i < outputs; ++i) {
     OXPLOW_ASSIGN(Tensor result, Tensor::allocate(types[static_cast<size_t>(i)]));
@@ -53,14 +82,22 @@ Result<std::vector<Tensor>> evaluate(const OpSpec& op, const Attributes& attribu
   }
   if (op.view) {
     for (int i = 0; i < outputs; ++i) {
-      OXPLOW_TRY(copy_view(op, infer, in[0], inputs[0].data(), i, results[static_cast<size_t>(i)], attributes, machine));
+      OXPLOW_TRY(copy_view(op, infer, in[0], inputs[0].data(), i, results[static_cast<size_t>(i)], machine));
     }
     return results;
   }
-  OXPLOW_ASSIGN(auto step, op.prepare({attributes, in, out, machine.isa, machine.pool, machine.packs}));
-  OXPLOW_ASSIGN(Buffer workspace, Buffer::allocate(step->workspace_bytes));
+  if (!op.prepare) return Error{ErrorCode::unsupported, std::string(op.name) + " can only be rewritten, not run by itself"};
+  const PrepareContext context{attributes, in, out, machine.isa, machine.pool, machine.packs};
   std::vector<void*> in_data, out_data;
   for (const Tensor& tensor : inputs) in_data.push_back(const_cast<void*>(tensor.data()));
+  BorderedImage bordered;
+  if (const Border border = op.wants_border ? op.wants_border(context) : Border{}; !border.none()) {
+    OXPLOW_ASSIGN(bordered, with_border(in[0], inputs[0].data(), border, machine));
+    in[0] = bordered.operand;
+    in_data[0] = bordered.inside;
+  }
+  OXPLOW_ASSIGN(auto step, op.prepare(context));
+  OXPLOW_ASSIGN(Buffer workspace, Buffer::allocate(step->workspace_bytes));
   for (Tensor& tensor : results) out_data.push_back(tensor.mutable_data());
   run_step(*step, {in_data.data(), out_data.data(), workspace.data()}, machine.pool);
   return results;
