@@ -9,7 +9,12 @@
 namespace oxplow {
 namespace {
 
-constexpr int64_t kLowest = std::numeric_limits<int64_t>::min();
+// v without its fraction, or the nearest number that T has; NaN gives 0.
+template <typename T>
+T saturated(double v) {
+  constexpr T kLow = std::numeric_limits<T>::lowest(), kHigh = std::numeric_limits<T>::max();
+  return v != v ? T{0} : v <= static_cast<double>(kLow) ? kLow : v >= static_cast<double>(kHigh) ? kHigh : static_cast<T>(v);
+}
 
 int64_t wrap(uint64_t v) { return static_cast<int64_t>(v); }
 uint64_t bits(int64_t v) { return static_cast<uint64_t>(v); }
@@ -31,10 +36,10 @@ int64_t power(int64_t base, int64_t exponent) {
   return wrap(result);
 }
 
-// Limits that are not finite, or lie beyond the integers, do not bind.
+// Limits beyond the integers are the integers' own; a limit that is no number does not bind.
 int64_t clip(int64_t a, float low, float high) {
-  if (static_cast<double>(low) > static_cast<double>(kLowest) && a < static_cast<int64_t>(low)) a = static_cast<int64_t>(low);
-  if (static_cast<double>(high) < 9.2233720368547758e18 && a > static_cast<int64_t>(high)) a = static_cast<int64_t>(high);
+  if (low == low) a = std::max(a, saturated<int64_t>(static_cast<double>(low)));
+  if (high == high) a = std::min(a, saturated<int64_t>(static_cast<double>(high)));
   return a;
 }
 
@@ -128,6 +133,8 @@ void store(void* data, DType dtype, int64_t index, Number value) {
       static_cast<T*>(data)[index] = T(static_cast<float>(value));
     } else if constexpr (std::is_same_v<T, bool>) {
       static_cast<T*>(data)[index] = value != 0;
+    } else if constexpr (std::is_floating_point_v<Number> && std::is_integral_v<T>) {
+      static_cast<T*>(data)[index] = saturated<T>(value);
     } else {
       static_cast<T*>(data)[index] = static_cast<T>(value);
     }
@@ -143,18 +150,19 @@ std::unique_ptr<Step> scalar_step(const PrepareContext& context, const ChainStep
     strides.push_back(broadcast_strides(input, shape));
     types.push_back(input.type.dtype);
   }
+  strides.push_back(context.out().strides);
   const DType result = context.out().type.dtype;
   return make_step("scalar " + std::string(name_of(function.op)), 1, [=](const Buffers& b, int, int) {
     const int64_t elements = elements_of(shape);
     Dims index = Dims::filled(shape.rank(), 0);
     for (int64_t e = 0; e < elements; ++e) {
-      Number v[3] = {};
-      for (size_t i = 0; i < types.size(); ++i) {
-        int64_t at = 0;
-        for (int d = 0; d < shape.rank(); ++d) at += index[d] * strides[i][d];
-        v[i] = load<Number>(b.inputs[i], types[i], at);
+      int64_t at[4] = {};  // of each input, then of the output
+      for (size_t i = 0; i < strides.size(); ++i) {
+        for (int d = 0; d < shape.rank(); ++d) at[i] += index[d] * strides[i][d];
       }
-      store<Number>(b.outputs[0], result, e, *apply(function, v[0], v[1], v[2]));
+      Number v[3] = {};
+      for (size_t i = 0; i < types.size(); ++i) v[i] = load<Number>(b.inputs[i], types[i], at[i]);
+      store<Number>(b.outputs[0], result, at[types.size()], *apply(function, v[0], v[1], v[2]));
       for (int d = shape.rank() - 1; d >= 0 && ++index[d] == shape[d]; --d) index[d] = 0;
     }
   });
