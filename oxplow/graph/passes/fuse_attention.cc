@@ -80,6 +80,8 @@ std::optional<Match> match(const Graph& graph, const Node& product, const std::v
   if (!once(first) || graph.shape(first->inputs[0]).rank() != 4 || graph.shape(first->inputs[1]).rank() != 4) return std::nullopt;
   m.q = without_scale(graph, first->inputs[0], m.scale);
   m.k_transposed = without_scale(graph, first->inputs[1], m.scale);
+  // A number of higher rank may have added axes on the way.
+  if (graph.shape(m.q).rank() != 4 || graph.shape(m.k_transposed).rank() != 4) return std::nullopt;
   const Shape &q = graph.shape(m.q), &k = graph.shape(m.k_transposed), &v = graph.shape(m.v);
   const bool same_batch = q[0] == k[0] && q[0] == v[0] && q[1] == k[1] && q[1] == v[1];
   return same_batch ? std::optional(m) : std::nullopt;

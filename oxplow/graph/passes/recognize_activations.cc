@@ -88,7 +88,8 @@ Result<bool> recognize_activations(Graph& graph, const PassContext&) {
         x = it->inputs[1 - i];
       }
     }
-    if (op == nullptr) continue;
+    // A number of higher rank may have added axes on the way.
+    if (op == nullptr || graph[x].type != graph[it->outputs[0]].type) continue;
     OXPLOW_ASSIGN(const ValueId y, graph.emit1(it, op, it->name, {x}));
     graph.replace_uses(it->outputs[0], y);
     changed = true;
