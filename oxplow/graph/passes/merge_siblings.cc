@@ -11,7 +11,8 @@ namespace {
 using Iterator = Graph::NodeIterator;
 
 bool mergeable(const Graph& graph, const Node& node) {
-  return node.is("Linear") && graph.constant(node.inputs[1]) && node.inputs.size() <= 3 && !node.attributes.has("activation");
+  if (!node.is("Linear") || node.inputs.size() > 3 || node.attributes.has("activation")) return false;
+  return graph.constant(node.inputs[1]) && (node.input(2) == kNoValue || graph.constant(node.input(2)));
 }
 
 Result<ValueId> side_by_side(Graph& graph, Iterator at, const std::vector<ValueId>& parts, int64_t axis) {
