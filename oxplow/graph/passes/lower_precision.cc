@@ -2,12 +2,14 @@
 // weights before packing stay f32; ops without a bf16 form keep f32 and get conversions around them; the graph's inputs and
 // outputs keep their types.
 
+#include <algorithm>
 #include <map>
 
 #include "oxplow/graph/passes/rewrite.h"
 #include "oxplow/kernels/attention/attention.h"
 #include "oxplow/kernels/conv/conv.h"
 #include "oxplow/kernels/depthwise/depthwise.h"
+#include "oxplow/kernels/gemm/gemm.h"
 #include "oxplow/ops/chain.h"
 
 namespace oxplow::passes {
@@ -22,7 +24,8 @@ std::optional<std::vector<size_t>> convertible_inputs(const Graph& graph, const 
     const bool there = depthwise ? find_depthwise(isa, DType::bf16) != nullptr : find_conv(isa, DType::bf16, DType::bf16, w[1]) != nullptr;
     return there ? std::optional(std::vector<size_t>{0, 3}) : std::nullopt;
   }
-  if (op == "Linear" || op == "LayerNormalization") return std::vector<size_t>{0, 3};
+  if (op == "Linear" && find_gemm(isa, DType::bf16, DType::bf16)) return std::vector<size_t>{0, 3};
+  if (op == "LayerNormalization") return std::vector<size_t>{0, 3};
   if (op == "Attention" && find_attention(isa, DType::bf16)) return std::vector<size_t>{0, 1, 2};
   if (node.op->view || op == "MaxPool" || op == "AveragePool" || op == "Softmax" || op.starts_with("Reduce")) return std::vector<size_t>{0};
   if (op == "Concat" || op == "Chain") {
@@ -92,8 +95,13 @@ class Lowering {
   }
 
   Status lower(Graph::NodeIterator it, const std::vector<size_t>& inputs) {
-    for (size_t i : inputs) {
-      if (it->input(i) == kNoValue || graph_.dtype(it->inputs[i]) != DType::f32) continue;
+    for (size_t i = 0; i < it->inputs.size(); ++i) {
+      if (it->inputs[i] == kNoValue) continue;
+      if (std::find(inputs.begin(), inputs.end(), i) == inputs.end()) {
+        OXPLOW_TRY(widen(it, it->inputs[i]));  // weights, biases and masks that the graph computes
+        continue;
+      }
+      if (graph_.dtype(it->inputs[i]) != DType::f32) continue;
       // Small constants of chains (scales, shifts) stay exact.
       if (it->is("Chain") && graph_.constant(it->inputs[i])) continue;
       OXPLOW_ASSIGN(it->inputs[i], cast(it, it->inputs[i], DType::bf16));
@@ -104,10 +112,15 @@ class Lowering {
 
   Status keep(Graph::NodeIterator it) {
     for (ValueId& id : it->inputs) {
-      if (id == kNoValue || graph_.dtype(id) != DType::bf16) continue;
-      OXPLOW_ASSIGN(id, cast(it, id, DType::f32));
+      if (id != kNoValue) OXPLOW_TRY(widen(it, id));
     }
     return graph_.infer(*it);
+  }
+
+  Status widen(Graph::NodeIterator it, ValueId& id) {
+    if (graph_.dtype(id) != DType::bf16) return {};
+    OXPLOW_ASSIGN(id, cast(it, id, DType::f32));
+    return {};
   }
 
   // Each value is converted once.

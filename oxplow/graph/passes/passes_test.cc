@@ -3,6 +3,7 @@
 #include "oxplow/graph/pass.h"
 
 #include "oxplow/graph/small_graph.h"
+#include "oxplow/kernels/gemm/gemm.h"
 
 namespace oxplow {
 namespace {
@@ -285,8 +286,8 @@ TEST(FuseAttention, InEveryForm) {
   for (const Scores& s : {Scores{}, Scores{.mask = true}, Scores{.scale_q = true}, Scores{.mask = true, .divide = true}, Scores{.scale_rank = 1}}) {
     SmallGraph g;
     g.output(spelled_attention(g, s));
-    const Graph result = expect_rewritten(g, {"fuse_attention"}, "Attention 1", 1e-5);
-    EXPECT_EQ(result.nodes.back().attributes.number("scale", 0), 0.25f);
+    const Graph result = expect_rewritten(g, {"fuse_attention", "tidy"}, "Attention 1", 1e-5);
+    EXPECT_EQ(result.nodes.front().attributes.number("scale", 0), 0.25f);
   }
 }
 
@@ -542,7 +543,7 @@ TEST(LowerPrecision, KeepsTypesOfInputsAndOutputs) {
   const ValueId x = g.input("x", {DType::f32, Shape{5, 8}});
   g.output(g.op("Relu", {linear(g, x, 8, 1, true)})).output(x);
   const Graph result = after(g.graph, {"lower_precision"}, bf16());
-  EXPECT_EQ(histogram(result), "Cast 2, Chain 1, Linear 1") << result.to_text();
+  if (find_gemm(best_isa(), DType::bf16, DType::bf16)) EXPECT_EQ(histogram(result), "Cast 2, Chain 1, Linear 1") << result.to_text();
   for (ValueId id : result.outputs) EXPECT_EQ(result.dtype(id), DType::f32);
   const auto inputs = g.random_inputs();
   expect_close(op_by_op(result, inputs)[0], op_by_op(g.graph, inputs)[0], 0x1p-6);
