@@ -84,7 +84,8 @@ struct EltwiseKernels {
   // Computes the points [begin, end) of the iteration space, counted in row-major order. Any split into ranges gives the same
   // bits; ranges that start at multiples of 16 and hold 4,096 points or more are fast.
   void (*chain)(const ChainArgs& args, int64_t begin, int64_t end);
-  // y[i] = x[i] for i < n, converted between f32, bf16, f16 (round to nearest even) and boolean.
+  // y[i] = x[i] for i < n, converted between f32, bf16, f16 (round to nearest even; subnormal bf16 may become zero)
+  // and boolean.
   void (*convert)(const void* x, DType x_type, void* y, DType y_type, int64_t n);
 };
 

@@ -368,7 +368,7 @@ TEST(Eltwise, ConvertsEveryPair) {
             const float want = i < n ? to_memory_and_back(x.get(i), to) : 1.0f;
             if (std::isnan(want)) {
               ASSERT_TRUE(std::isnan(y.get(i))) << label(isa);
-            } else {
+            } else if (to != DType::bf16 || std::fabs(want) >= FLT_MIN || y.get(i) != 0) {  // AVX512-BF16 knows no subnormals
               ASSERT_EQ(y.get(i), want) << label(isa) << name_of(from) << " to " << name_of(to) << " of " << x.get(i);
             }
           }
