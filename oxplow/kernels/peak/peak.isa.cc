@@ -63,9 +63,10 @@ struct alignas(64) TileConfig {
   uint8_t rows[16] = {16, 16, 16, 16, 16, 16, 16, 16};
 };
 
+constexpr TileConfig kTileConfig;  // static: g++ 12 takes the instruction to read 8 bytes and drops stores to the rest
+
 OXPLOW_INLINE void zero_tiles() {
-  const TileConfig config;
-  _tile_loadconfig(&config);
+  _tile_loadconfig(&kTileConfig);
   _tile_zero(0);
   _tile_zero(1);
   _tile_zero(2);
