@@ -55,7 +55,7 @@ double tolerance(EltwiseOp op, double y, double a, double b, double c) {
     case EltwiseOp::hard_sigmoid: return kEps * (std::fabs(kAlpha * a) + kBeta + std::fabs(y));
     case EltwiseOp::hard_swish: return 2 * kEps * (std::fabs(a) * (std::fabs(a) / 6 + 1));
     case EltwiseOp::gelu_tanh: return (2e-6 + 8 * kEps * std::fabs(a + a * a * a)) * std::fabs(y) + FLT_MIN * std::fabs(a);
-    case EltwiseOp::gelu: return (2e-6 + 2 * kEps * a * a) * std::fabs(y) + FLT_MIN * std::fabs(a);
+    case EltwiseOp::gelu: return 1e-7 * std::fabs(a) + (2e-6 + 2 * kEps * a * a) * std::fabs(y);
     case EltwiseOp::sigmoid: return 2e-6 * std::fabs(y) + FLT_MIN;
     case EltwiseOp::silu: return 2e-6 * std::fabs(y) + FLT_MIN * std::fabs(a);
     case EltwiseOp::celu: return 4e-6 * std::fabs(y) + least;

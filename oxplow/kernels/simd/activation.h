@@ -3,6 +3,7 @@
 
 #include "oxplow/kernels/epilogue.h"
 #include "oxplow/kernels/simd/math.h"
+#include "oxplow/kernels/simd/normal_cdf.h"
 
 namespace oxplow::OXPLOW_ISA {
 
@@ -22,9 +23,7 @@ OXPLOW_INLINE F32 activate(F32 x, [[maybe_unused]] F32 alpha, [[maybe_unused]] F
   } else if constexpr (kActivation == Activation::hard_swish) {
     return x * min(one, max(zero, fma(x, F32::broadcast(1.0f / 6), F32::broadcast(0.5f))));
   } else if constexpr (kActivation == Activation::gelu) {
-    // For x < 0, 1 + erf is erfc of the positive side: no cancellation.
-    const F32 tail = erfc_positive_over_sqrt2(abs(x));
-    return x * F32::broadcast(0.5f) * select(x < zero, tail, F32::broadcast(2) - tail);
+    return times_normal_cdf(x);
   } else if constexpr (kActivation == Activation::gelu_tanh) {
     // (1 + tanh(u)) / 2 = sigmoid(2 u).
     const F32 cubic = fma(x * x * x, F32::broadcast(0.044715f), x);
