@@ -15,22 +15,10 @@ extern const AttentionKernels attention_kernels;
 namespace {
 
 constexpr int64_t kWidth = F32::kWidth;
-#if defined(__AVX512F__)
-constexpr int kMaxVectors = 4;  // of queries in a panel
-constexpr int kRows = 6;
-#elif defined(__AVX2__)
-constexpr int kMaxVectors = 2;
-constexpr int kRows = 6;
-#elif defined(__SSE2__)
-constexpr int kMaxVectors = 2;
-constexpr int kRows = 4;
-#else
-constexpr int kMaxVectors = 2;
-constexpr int kRows = 8;
-#endif
+constexpr int kMaxVectors = kWidth == 16 ? 4 : 2;  // of queries in a panel
 constexpr int64_t kMaxLanes = kMaxVectors * kWidth;
 // Keys whose scores are in scratch at a time: a panel's scores stay in L1.
-constexpr int64_t kKeyBlock = 128;
+constexpr int64_t kKeyBlock = kWidth == 16 ? 128 : 512;
 
 int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
@@ -46,6 +34,7 @@ int64_t tasks(const AttentionArgs& args) { return args.batch * args.heads * quer
 struct Scratch {
   float *queries, *out, *scores, *block_greatest, *greatest, *total, *factor, *keys, *values;
   int64_t bytes;
+  int64_t out_row;  // floats, of out and values
 };
 
 template <typename T>
@@ -58,16 +47,15 @@ Scratch scratch_of(const AttentionArgs& args, char* memory) {
     return p;
   };
   s.queries = take(args.head_dim * kMaxLanes);
-  s.out = take(args.value_dim * kMaxLanes);
+  s.out_row = divide_up(args.value_dim, kWidth) * kWidth;
+  s.out = take(s.out_row * kMaxLanes);
   s.scores = take(smaller(args.keys, kKeyBlock) * kMaxLanes);
   s.block_greatest = take(kMaxLanes);
   s.greatest = take(kMaxLanes);
   s.total = take(kMaxLanes);
   s.factor = take(kMaxLanes);
-  if constexpr (sizeof(T) != 4) {
-    s.keys = take(smaller(args.keys, kKeyBlock) * args.head_dim);
-    s.values = take(smaller(args.keys, kKeyBlock) * args.value_dim);
-  }
+  s.values = take(smaller(args.keys, kKeyBlock) * s.out_row);
+  if constexpr (sizeof(T) != 4) s.keys = take(smaller(args.keys, kKeyBlock) * divide_up(args.head_dim, kWidth) * kWidth);
   s.bytes = used;
   return s;
 }
@@ -77,34 +65,49 @@ size_t scratch_bytes(const AttentionArgs& args) {
   return static_cast<size_t>(scratch_of<T>(args, nullptr).bytes);
 }
 
-// Rows as f32: `from` itself, or converted into `to`.
-OXPLOW_INLINE Rows as_f32(const float* from, int64_t step, int64_t, int64_t, float*) {
-  return {reinterpret_cast<const char*>(from), step * 4};
-}
-OXPLOW_INLINE Rows as_f32(const Bf16* from, int64_t step, int64_t rows, int64_t columns, float* to) {
-  for (int64_t i = 0; i < rows; ++i) {
-    int64_t d = 0;
-    for (; d + kWidth <= columns; d += kWidth) load_f32(from + i * step + d).store(to + i * columns + d);
-    if (d < columns) load_f32(from + i * step + d, columns - d).store(to + i * columns + d, columns - d);
-  }
-  return {reinterpret_cast<const char*>(to), columns * 4};
-}
+// Copies rows of memory to rows of f32 in whole vectors, the lanes past `columns` zero, and remembers what it has copied: tasks of
+// one head follow one another.
+template <typename T>
+struct RowCopy {
+  const T* from = nullptr;
+  int64_t count = 0;
 
-// 2^x for x <= 0 or NaN; zero for -infinity.
+  OXPLOW_INLINE Rows get(const T* p, int64_t step, int64_t rows, int64_t columns, float* to) {
+    const int64_t width = divide_up(columns, kWidth) * kWidth;
+    const Rows result{reinterpret_cast<const char*>(to), width * 4};
+    if (from == p && count == rows) return result;
+    from = p;
+    count = rows;
+    for (int64_t i = 0; i < rows; ++i) {
+      const T* row = p + i * step;
+      int64_t d = 0;
+      for (; d + kWidth <= columns; d += kWidth) load_f32(row + d).store(to + i * width + d);
+      if (d < columns) load_f32(row + d, columns - d).store(to + i * width + d);
+    }
+    return result;
+  }
+};
+
+// 2^x for x <= 0 or NaN; zero where it is not a normal number, which would be slow to compute with.
 OXPLOW_INLINE F32 exp2_of_negative(F32 x) {
   // Fit of 2^r, |r| <= 1/2, exact at zero.
   constexpr float kTail[] = {6.931469776e-01f, 2.402224208e-01f, 5.550733744e-02f, 9.671512688e-03f, 1.326472725e-03f};
-  x = max(F32::broadcast(-150), x);
-  const F32 n = round(x);
-  const F32 r = x - n;
-  return scale_by_power_of_two(fma(r, polynomial(r, kTail), F32::broadcast(1)), n);
+  // Added, this leaves the nearest whole number, biased as an exponent, in the low bits.
+  const F32 magic = F32::broadcast(12582912.0f + 127);
+  const Mask tiny = x < F32::broadcast(-126);
+  const F32 shifted = x + magic;
+  const F32 r = x - (shifted - magic);
+  const F32 e = fma(r, polynomial(r, kTail), F32::broadcast(1));
+  return select(tiny, F32::zero(), e * from_bits(shift_left<23>(bits(shifted))));
 }
+
+template <int kVectors>
+constexpr PanelTiles<kVectors> kTiles{};
 
 // One panel of queries of one head.
 template <typename T, int kVectors>
 struct Panel {
   static constexpr int64_t kLanes = kVectors * kWidth;
-  static constexpr PanelTiles<kRows, kVectors> kTiles{};
 
   const AttentionArgs& args;
   Scratch s;
@@ -112,6 +115,8 @@ struct Panel {
   const T *from_q, *from_k, *from_v;
   T* y;
   const float* mask;
+  RowCopy<T>& keys_copy;
+  RowCopy<T>& values_copy;
 
   // Q transposed, in units of the exponent of two.
   OXPLOW_INLINE void pack_queries() const {
@@ -135,28 +140,14 @@ struct Panel {
   }
 
   OXPLOW_INLINE void store_outputs() const {
-    for (int vector = 0; vector < kVectors; ++vector) {
-      const int64_t rows = smaller(count - vector * kWidth, kWidth);
-      const F32 total = F32::load(s.total + vector * kWidth);
-      const F32 factor = select(total == F32::zero(), F32::zero(), F32::broadcast(1) / total);
-      for (int64_t d = 0; d < args.value_dim; d += kWidth) {
-        const int64_t columns = smaller(args.value_dim - d, kWidth);
-        F32 block[kWidth];
-        const float* from = s.out + d * kLanes + vector * kWidth;
-        OXPLOW_UNROLL for (int i = 0; i < kWidth; ++i) {
-          block[i] = i < columns ? F32::load(from + i * kLanes) * factor : F32::zero();
-        }
-        transpose(block);
-        OXPLOW_UNROLL for (int i = 0; i < kWidth; ++i) {
-          if (i >= rows) break;
-          T* to = y + (vector * kWidth + i) * args.y_row + d;
-          if (columns == kWidth) {
-            store_f32(block[i], to);
-          } else {
-            store_f32(block[i], to, columns);
-          }
-        }
-      }
+    for (int64_t i = 0; i < count; ++i) {
+      // A query that sees nothing has a total of zero.
+      const F32 factor = F32::broadcast(s.total[i] == 0 ? 0 : 1 / s.total[i]);
+      const float* from = s.out + i * s.out_row;
+      T* to = y + i * args.y_row;
+      int64_t d = 0;
+      for (; d + kWidth <= args.value_dim; d += kWidth) store_f32(F32::load(from + d) * factor, to + d);
+      if (d < args.value_dim) store_f32(F32::load(from + d) * factor, to + d, args.value_dim - d);
     }
   }
 
@@ -232,39 +223,67 @@ struct Panel {
     OXPLOW_UNROLL for (int v = 0; v < kVectors; ++v) total[v].store(s.total + v * kWidth);
   }
 
+  OXPLOW_INLINE void add_scores(int64_t begin, int64_t n) const {
+    ScoreArgs a;
+    const T* rows = from_k + begin * args.k_row;
+    if constexpr (sizeof(T) == 4) {
+      a.keys = {reinterpret_cast<const char*>(rows), args.k_row * 4};
+    } else {
+      a.keys = keys_copy.get(rows, args.k_row, n, args.head_dim, s.keys);
+    }
+    a.head_dim = args.head_dim;
+    a.queries = s.queries;
+    a.scores = s.scores;
+    a.greatest = s.block_greatest;
+    a.causal = args.causal;
+    a.last_seen = query + args.causal_offset - begin;
+    set_mask(a, begin, n);
+    for (int64_t i = 0; i < kLanes; i += kWidth) F32::broadcast(-__builtin_inff()).store(s.block_greatest + i);
+    over_rows(kTiles<kVectors>.score, a, n);
+  }
+
+  OXPLOW_INLINE void add_values(int64_t begin, int64_t n) const {
+    ValueArgs a;
+    a.count = n;
+    a.lanes = kLanes;
+    a.out_row = s.out_row;
+    a.factor = s.factor;
+    a.first = begin == 0;
+    a.causal = args.causal;
+    a.last_seen = query + args.causal_offset - begin;
+    a.weights = s.scores;
+    const Rows rows = values_copy.get(from_v + begin * args.v_row, args.v_row, n, args.value_dim, s.values);
+    const int64_t vectors = s.out_row / kWidth, parts = divide_up(vectors, kMaxVectors);
+    for (int64_t part = 0; part < parts; ++part) {
+      const int64_t vector = vectors * part / parts;
+      a.values = {rows.first + vector * kWidth * 4, rows.step};
+      a.out = s.out + vector * kWidth;
+      switch (vectors * (part + 1) / parts - vector) {
+        case 1: over_rows(kTiles<1>.value, a, count); break;
+        case 2: over_rows(kTiles<2>.value, a, count); break;
+#if defined(__AVX512F__)
+        case 3: over_rows(kTiles<3>.value, a, count); break;
+        case 4: over_rows(kTiles<4>.value, a, count); break;
+#endif
+      }
+    }
+  }
+
   __attribute__((noinline)) void run() const {
     pack_queries();
     int64_t keys = args.keys;
     if (args.causal) keys = larger(0, smaller(keys, query + count + args.causal_offset));
     const int64_t blocks = divide_up(keys, kKeyBlock);
     if (blocks == 0) {
-      for (int64_t i = 0; i < args.value_dim * kLanes; i += kWidth) F32::zero().store(s.out + i);
+      for (int64_t i = 0; i < s.out_row * count; i += kWidth) F32::zero().store(s.out + i);
       for (int64_t i = 0; i < kLanes; i += kWidth) F32::zero().store(s.total + i);
     }
     for (int64_t block = 0; block < blocks; ++block) {
       const int64_t begin = keys * block / blocks;
       const int64_t n = keys * (block + 1) / blocks - begin;
-      ScoreArgs score;
-      score.keys = as_f32(from_k + begin * args.k_row, args.k_row, n, args.head_dim, s.keys);
-      score.count = n;
-      score.head_dim = args.head_dim;
-      score.queries = s.queries;
-      score.scores = s.scores;
-      score.greatest = s.block_greatest;
-      score.causal = args.causal;
-      score.last_seen = query + args.causal_offset - begin;
-      set_mask(score, begin, n);
-      for (int64_t i = 0; i < kLanes; i += kWidth) F32::broadcast(-__builtin_inff()).store(s.block_greatest + i);
-      over_rows(kTiles.score, score, n);
-      weigh(n, block == 0);
-      ValueArgs value;
-      value.values = as_f32(from_v + begin * args.v_row, args.v_row, n, args.value_dim, s.values);
-      value.count = n;
-      value.weights = s.scores;
-      value.out = s.out;
-      value.factor = s.factor;
-      value.first = block == 0;
-      over_rows(kTiles.value, value, args.value_dim);
+      add_scores(begin, n);
+      weigh(n, begin == 0);
+      add_values(begin, n);
     }
     store_outputs();
   }
@@ -273,6 +292,7 @@ struct Panel {
 template <typename T>
 void run(const AttentionArgs& args, int64_t task_begin, int64_t task_end, void* scratch) {
   const Scratch s = scratch_of<T>(args, static_cast<char*>(scratch));
+  RowCopy<T> keys_copy, values_copy;
   const int64_t panels = query_panels(args);
   for (int64_t task = task_begin; task < task_end; ++task) {
     const int64_t panel = task % panels;
@@ -293,7 +313,9 @@ void run(const AttentionArgs& args, int64_t task_begin, int64_t task_end, void* 
           .from_v = static_cast<const T*>(args.v) + batch * args.v_batch + kv_head * args.v_head,
           .y = static_cast<T*>(args.y) + batch * args.y_batch + head * args.y_head + query * args.y_row,
           .mask = args.mask == nullptr ? nullptr
-                                       : args.mask + batch * args.mask_batch + head * args.mask_head + query * args.mask_query};
+                                       : args.mask + batch * args.mask_batch + head * args.mask_head + query * args.mask_query,
+          .keys_copy = keys_copy,
+          .values_copy = values_copy};
       p.run();
     };
     switch (vectors) {

@@ -1,11 +1,11 @@
 #pragma once
-// The two products of attention on a panel of queries, whose lanes are queries: nothing but the queries is ever transposed, and the
-// softmax runs down the keys, with no sums across lanes.
+// The two products of attention on a panel of queries. Lanes of the scores are queries: nothing but the queries is ever transposed,
+// and the softmax runs down the keys, with no sums across lanes. Lanes of the outputs are columns of V.
 //
 //   scores   S[key][query] = sum over d of K[key][d] * Q[d][query]
-//   values   O[d][query]   = sum over keys of V[key][d] * P[key][query]
+//   values   O[query][d]   = sum over keys of P[key][query] * V[key][d]
 //
-// A panel is kVectors vectors wide; rows of S, Q, P and O are kVectors * F32::kWidth floats.
+// A panel is kVectors vectors wide; rows of S, Q and P are kVectors * F32::kWidth floats. Rows of V and O are whole vectors.
 
 #include <cstdint>
 
@@ -30,7 +30,7 @@ enum class MaskKind : uint8_t {
 
 struct ScoreArgs {
   Rows keys;
-  int64_t count = 0, head_dim = 0;
+  int64_t head_dim = 0;
   const float* queries = nullptr;  // [head_dim][lanes], scaled by scale * log2(e)
   float* scores = nullptr;         // [count][lanes], times log2(e)
   float* greatest = nullptr;       // [lanes], of the scores; NaN is passed over
@@ -91,6 +91,24 @@ OXPLOW_INLINE void finish_scores(const ScoreArgs& a, int64_t key, F32 (&sum)[kRo
   }
 }
 
+// The vectors at p + kByte.
+template <int kByte, int kVectors, int kVector = 0>
+OXPLOW_INLINE void load_vectors(F32 (&to)[kVectors], const char* p) {
+  to[kVector] = F32Product::load<kByte + kVector * F32::kWidth * 4>(p);
+  if constexpr (kVector + 1 < kVectors) load_vectors<kByte, kVectors, kVector + 1>(to, p);
+}
+
+// Adds dimension kIndex of the four in `k`.
+template <int kIndex, int kRows, int kVectors>
+OXPLOW_INLINE void add_dimension(F32 (&sum)[kRows][kVectors], const typename F32Product::Four (&k)[kRows], const char* q) {
+  F32 column[kVectors];
+  load_vectors<kIndex * kVectors * F32::kWidth * 4>(column, q);
+  OXPLOW_UNROLL for (int i = 0; i < kRows; ++i) {
+    const auto spread_k = F32Product::pick<kIndex>(k[i]);
+    OXPLOW_UNROLL for (int v = 0; v < kVectors; ++v) sum[i][v] = F32Product::add(sum[i][v], spread_k, column[v]);
+  }
+}
+
 // Scores of keys [key, key + kRows).
 template <int kRows, int kVectors>
 __attribute__((noinline)) void score_tile(const ScoreArgs& a, int64_t key) {
@@ -101,10 +119,24 @@ __attribute__((noinline)) void score_tile(const ScoreArgs& a, int64_t key) {
     rows[i] = a.keys.at(key + i);
     OXPLOW_UNROLL for (int v = 0; v < kVectors; ++v) sum[i][v] = F32::zero();
   }
+  // The next tile's keys: rows far apart, which the processor does not foresee.
+  for (int64_t line = 0; line < a.head_dim * 4; line += 64) {
+    OXPLOW_UNROLL for (int i = 0; i < kRows; ++i) __builtin_prefetch(rows[i] + kRows * a.keys.step + line, 0, 3);
+  }
   const char* q = reinterpret_cast<const char*>(a.queries);
-  for (int64_t d = 0; d < a.head_dim; ++d) {
+  int64_t d = 0;
+  for (; d + 4 <= a.head_dim; d += 4) {
+    typename F32Product::Four k[kRows];
+    OXPLOW_UNROLL for (int i = 0; i < kRows; ++i) k[i] = F32Product::four(rows[i], d * 4);
+    add_dimension<0>(sum, k, q);
+    add_dimension<1>(sum, k, q);
+    add_dimension<2>(sum, k, q);
+    add_dimension<3>(sum, k, q);
+    q += 4 * kStep;
+  }
+  for (; d < a.head_dim; ++d) {
     F32 column[kVectors];
-    OXPLOW_UNROLL for (int v = 0; v < kVectors; ++v) column[v] = F32Product::load<0>(q + v * F32::kWidth * 4);
+    load_vectors<0>(column, q);
     OXPLOW_UNROLL for (int i = 0; i < kRows; ++i) {
       const F32 k = F32Product::one(rows[i], d * 4);
       OXPLOW_UNROLL for (int v = 0; v < kVectors; ++v) sum[i][v] = F32Product::add(sum[i][v], k, column[v]);
@@ -115,51 +147,73 @@ __attribute__((noinline)) void score_tile(const ScoreArgs& a, int64_t key) {
 }
 
 struct ValueArgs {
-  Rows values;
+  Rows values;                     // whole vectors; from the tile's first column
   int64_t count = 0;               // of keys
   const float* weights = nullptr;  // [count][lanes]
-  float* out = nullptr;            // [value_dim][lanes]
-  const float* factor = nullptr;   // [lanes], by which `out` is multiplied before
-  bool first = false;              // nothing is in `out` yet
+  int64_t lanes = 0;
+  float* out = nullptr;  // from the tile's first column
+  int64_t out_row = 0;
+  const float* factor = nullptr;  // [lanes], by which `out` is multiplied before
+  bool first = false;             // nothing is in `out` yet
+  bool causal = false;            // as in ScoreArgs
+  int64_t last_seen = 0;
 };
 
 template <int kRows, int kVectors, int kRow = 0>
-OXPLOW_INLINE void add_value(F32 (&sum)[kRows][kVectors], const F32 (&weight)[kVectors], const char* value) {
-  const F32 v0 = spread<kRow>(value);
-  OXPLOW_UNROLL for (int v = 0; v < kVectors; ++v) sum[kRow][v] = F32Product::add(sum[kRow][v], v0, weight[v]);
-  if constexpr (kRow + 1 < kRows) add_value<kRows, kVectors, kRow + 1>(sum, weight, value);
+OXPLOW_INLINE void add_values(F32 (&sum)[kRows][kVectors], const char* weights, const F32 (&value)[kVectors]) {
+  const F32 weight = spread<kRow>(weights);
+  OXPLOW_UNROLL for (int v = 0; v < kVectors; ++v) sum[kRow][v] = F32Product::add(sum[kRow][v], weight, value[v]);
+  if constexpr (kRow + 1 < kRows) add_values<kRows, kVectors, kRow + 1>(sum, weights, value);
 }
 
-// Output rows [d, d + kRows).
+// Outputs of queries [query, query + kRows).
 template <int kRows, int kVectors>
-__attribute__((noinline)) void value_tile(const ValueArgs& a, int64_t d) {
-  constexpr int64_t kLanes = kVectors * F32::kWidth;
+__attribute__((noinline)) void value_tile(const ValueArgs& a, int64_t query) {
   F32 sum[kRows][kVectors];
-  float* out = a.out + d * kLanes;
+  float* out = a.out + query * a.out_row;
   OXPLOW_UNROLL for (int i = 0; i < kRows; ++i) {
+    const F32 factor = a.first ? F32::zero() : F32::broadcast(a.factor[query + i]);
     OXPLOW_UNROLL for (int v = 0; v < kVectors; ++v) {
-      sum[i][v] = a.first ? F32::zero() : F32::load(out + i * kLanes + v * F32::kWidth) * F32::load(a.factor + v * F32::kWidth);
+      sum[i][v] = a.first ? F32::zero() : F32::load(out + i * a.out_row + v * F32::kWidth) * factor;
     }
   }
-  const char* weights = reinterpret_cast<const char*>(a.weights);
-  const char* value = a.values.first + d * 4;
-  for (int64_t key = 0; key < a.count; ++key) {
-    F32 weight[kVectors];
-    OXPLOW_UNROLL for (int v = 0; v < kVectors; ++v) weight[v] = F32Product::load<0>(weights + v * F32::kWidth * 4);
-    add_value<kRows, kVectors>(sum, weight, value);
-    weights += kLanes * 4;
-    value += a.values.step;
+  int64_t count = a.count;
+  if (a.causal && query + kRows + a.last_seen < count) count = query + kRows + a.last_seen;
+  const char* weights = reinterpret_cast<const char*>(a.weights + query);
+  const char* row = a.values.first;
+#pragma GCC unroll 4
+  for (int64_t key = 0; key < count; ++key) {
+    F32 value[kVectors];
+    load_vectors<0>(value, row);
+    add_values<kRows, kVectors>(sum, weights, value);
+    weights += a.lanes * 4;
+    row += a.values.step;
   }
   OXPLOW_UNROLL for (int i = 0; i < kRows; ++i) {
-    OXPLOW_UNROLL for (int v = 0; v < kVectors; ++v) sum[i][v].store(out + i * kLanes + v * F32::kWidth);
+    OXPLOW_UNROLL for (int v = 0; v < kVectors; ++v) sum[i][v].store(out + i * a.out_row + v * F32::kWidth);
   }
 }
 
-// The tiles of 1 to kRows rows.
-template <int kRows, int kVectors>
+// Rows of the largest tile of kVectors vectors, which fills the registers.
+template <int kVectors>
+constexpr int tile_rows() {
+#if defined(__AVX512F__)
+  return kVectors == 4 ? 6 : kVectors == 3 ? 8 : 12;
+#elif defined(__AVX2__)
+  return kVectors == 2 ? 6 : 10;
+#elif defined(__SSE2__)
+  return kVectors == 2 ? 4 : 8;
+#else
+  return kVectors == 2 ? 8 : 12;
+#endif
+}
+
+// The tiles of one width.
+template <int kVectors>
 struct PanelTiles {
+  static constexpr int kRows = tile_rows<kVectors>();
   void (*score[kRows])(const ScoreArgs&, int64_t key);
-  void (*value[kRows])(const ValueArgs&, int64_t d);
+  void (*value[kRows])(const ValueArgs&, int64_t query);
 
   constexpr PanelTiles() : score{}, value{} { fill<kRows>(); }
 
