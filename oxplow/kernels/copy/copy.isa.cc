@@ -201,7 +201,7 @@ CopyUnits choose_copy(DType src, DType dst, int dst_bits) {
 }
 
 void run(const CopyPlan& plan, const void* src, void* dst, int64_t begin, int64_t end) {
-  choose_copy(plan.src_type, plan.dst_type, plan.element_bits)(plan, src, dst, begin, end);
+  if (begin < end) choose_copy(plan.src_type, plan.dst_type, plan.element_bits)(plan, src, dst, begin, end);
 }
 
 void clear_pixels(const BorderArgs& args, char* pixel, int64_t count) {
