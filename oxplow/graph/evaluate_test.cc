@@ -9,7 +9,8 @@ TEST(Evaluate, SaysWhatDoesNotFit) {
   EXPECT_NE(op_error("Add", {number(1)}).find("takes 2 inputs"), std::string::npos);
   EXPECT_NE(op_error("MatMul", {number(1)}).find("lacks its input 1"), std::string::npos);
   EXPECT_NE(op_error("Relu", {number(1)}, {}, 2).find("1 outputs, the model names 2"), std::string::npos);
-  EXPECT_NE(op_error("BatchNormalization", {random_f32({1, 2}, 1), random_f32({2}, 1), random_f32({2}, 1), random_f32({2}, 1), random_f32({2}, 1)})
+  EXPECT_NE(op_error("BatchNormalization",
+                     {random_f32({1, 2}, 1), random_f32({2}, 1), random_f32({2}, 1), random_f32({2}, 1), random_f32({2}, 1)})
                 .find("can only be rewritten"),
             std::string::npos);
 }

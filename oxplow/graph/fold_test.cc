@@ -38,7 +38,8 @@ TEST(Fold, FollowsComputedShapes) {
   graph.inputs = {x};
   const ValueId axis = graph.add_constant(integers({-1}), "axis");
   const auto add = [&](const char* op, std::vector<ValueId> inputs) {
-    graph.nodes.push_back({.op = find_op(op), .name = op, .attributes = {}, .inputs = std::move(inputs), .outputs = {graph.add_value(op)}});
+    graph.nodes.push_back(
+        {.op = find_op(op), .name = op, .attributes = {}, .inputs = std::move(inputs), .outputs = {graph.add_value(op)}});
     graph[graph.nodes.back().outputs[0]].producer = &graph.nodes.back();
     return graph.nodes.back().outputs[0];
   };
@@ -67,7 +68,8 @@ TEST(Fold, LargeResultsAreSharedWhileTheyLive) {
 TEST(Fold, TellsCloseAttributesApart) {
   SmallGraph g;
   const ValueId w = g.constant(random_f32({100, 100}, 1));
-  const ValueId a = g.op("LeakyRelu", {w}, attributes_of({{"alpha", 1e-7f}})), b = g.op("LeakyRelu", {w}, attributes_of({{"alpha", 2e-7f}}));
+  const ValueId a = g.op("LeakyRelu", {w}, attributes_of({{"alpha", 1e-7f}})),
+                b = g.op("LeakyRelu", {w}, attributes_of({{"alpha", 2e-7f}}));
   g.output(a).output(b);
   const Graph folded = Folder()(g.graph);
   EXPECT_FALSE(same_bits(*folded.constant(a), *folded.constant(b)));

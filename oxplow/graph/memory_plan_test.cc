@@ -17,10 +17,12 @@ void expect_sound(const std::vector<Lifetime>& lives, const MemoryPlan& plan) {
     ASSERT_EQ(plan.offsets[i] % 64, 0u);
     ASSERT_LE(plan.offsets[i] + lives[i].bytes, plan.bytes);
     for (size_t j = 0; j < i; ++j) {
-      const bool overlap = plan.offsets[i] < plan.offsets[j] + lives[j].bytes && plan.offsets[j] < plan.offsets[i] + lives[i].bytes;
+      const bool overlap =
+          plan.offsets[i] < plan.offsets[j] + lives[j].bytes && plan.offsets[j] < plan.offsets[i] + lives[i].bytes;
       if (!overlap) continue;
       ASSERT_FALSE(alive_together(lives[i], lives[j])) << i << " and " << j << " live at once";
-      ASSERT_EQ(lives[i].bordered_layout, lives[j].bordered_layout) << "borders of " << i << " and " << j << " would be overwritten";
+      ASSERT_EQ(lives[i].bordered_layout, lives[j].bordered_layout)
+          << "borders of " << i << " and " << j << " would be overwritten";
       if (!lives[i].bordered_layout.empty()) ASSERT_EQ(plan.offsets[i], plan.offsets[j]) << "the same layout, but shifted";
     }
   }
@@ -40,7 +42,8 @@ TEST(MemoryPlan, ChainOfStepsNeedsTwoBuffers) {
 }
 
 TEST(MemoryPlan, FirstAndLastStepBothCount) {
-  const std::vector<Lifetime> lives{{.bytes = 64, .first = 0, .last = 1}, {.bytes = 64, .first = 1, .last = 2}, {.bytes = 64, .first = 2, .last = 3}};
+  const std::vector<Lifetime> lives{
+      {.bytes = 64, .first = 0, .last = 1}, {.bytes = 64, .first = 1, .last = 2}, {.bytes = 64, .first = 2, .last = 3}};
   const MemoryPlan plan = plan_memory(lives);
   expect_sound(lives, plan);
   EXPECT_NE(plan.offsets[0], plan.offsets[1]);
@@ -50,10 +53,10 @@ TEST(MemoryPlan, FirstAndLastStepBothCount) {
 TEST(MemoryPlan, BorderedMemoryIsForOneLayoutForGood) {
   const std::vector<Lifetime> lives{
       {.bytes = 640, .first = 0, .last = 1, .bordered_layout = "a"},
-      {.bytes = 640, .first = 2, .last = 3},                           // free by then, but would write a's border
-      {.bytes = 640, .first = 4, .last = 5, .bordered_layout = "a"},   // the same memory again
+      {.bytes = 640, .first = 2, .last = 3},                          // free by then, but would write a's border
+      {.bytes = 640, .first = 4, .last = 5, .bordered_layout = "a"},  // the same memory again
       {.bytes = 640, .first = 4, .last = 5, .bordered_layout = "b"},
-      {.bytes = 640, .first = 5, .last = 6, .bordered_layout = "a"},   // the first "a" memory is busy at 5
+      {.bytes = 640, .first = 5, .last = 6, .bordered_layout = "a"},  // the first "a" memory is busy at 5
   };
   const MemoryPlan plan = plan_memory(lives);
   expect_sound(lives, plan);
@@ -63,7 +66,8 @@ TEST(MemoryPlan, BorderedMemoryIsForOneLayoutForGood) {
 }
 
 TEST(MemoryPlan, EmptyLifetimesHaveAPlaceToo) {
-  const std::vector<Lifetime> lives{{.bytes = 0, .first = 0, .last = 9}, {.bytes = 128, .first = 0, .last = 9}, {.bytes = 0, .first = 5, .last = -1}};
+  const std::vector<Lifetime> lives{
+      {.bytes = 0, .first = 0, .last = 9}, {.bytes = 128, .first = 0, .last = 9}, {.bytes = 0, .first = 5, .last = -1}};
   expect_sound(lives, plan_memory(lives));
 }
 

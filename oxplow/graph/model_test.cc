@@ -27,9 +27,12 @@ SmallGraph images() {
   SmallGraph g;
   const ValueId x = g.declare("image", {DType::f32, Shape{1, 8, 8, 3}}, {{-1, "n"}, {-1, "h"}, {-1, "w"}, {3, ""}});
   const auto conv = [&](ValueId v, int64_t channels, uint32_t seed) {
-    return g.op("Relu", {g.op("Conv", {v, g.constant(random_f32({16, channels, 3, 3}, seed)), g.constant(random_f32({16}, seed + 9))}, attributes_of({{"pads", ints({1, 1, 1, 1})}}))});
+    return g.op("Relu",
+                {g.op("Conv", {v, g.constant(random_f32({16, channels, 3, 3}, seed)), g.constant(random_f32({16}, seed + 9))},
+                      attributes_of({{"pads", ints({1, 1, 1, 1})}}))});
   };
-  const ValueId pooled = g.op("ReduceMean", {conv(conv(conv(x, 3, 1), 16, 2), 16, 3), g.constant(integers({1, 2}))}, attributes_of({{"keepdims", int64_t{0}}}));
+  const ValueId pooled = g.op("ReduceMean", {conv(conv(conv(x, 3, 1), 16, 2), 16, 3), g.constant(integers({1, 2}))},
+                              attributes_of({{"keepdims", int64_t{0}}}));
   g.output(g.op("Softmax", {g.op("Linear", {pooled, g.constant(random_f32({16, 10}, 4))})}));
   return g;
 }
@@ -46,7 +49,8 @@ TEST(Model, RunsAnyBatch) {
   for (int64_t n : {1, 3, 7, 0, 3}) {
     const auto some = model->run(std::vector<Tensor>{Tensor::borrow({DType::f32, Shape{n, 8}}, x.data())}).take();
     ASSERT_EQ(some[0].shape(), (Shape{n, 5}));
-    for (int64_t i = 0; i < n * 5; ++i) EXPECT_EQ(some[0].values<float>()[static_cast<size_t>(i)], all[0].values<float>()[static_cast<size_t>(i)]);
+    for (int64_t i = 0; i < n * 5; ++i)
+      EXPECT_EQ(some[0].values<float>()[static_cast<size_t>(i)], all[0].values<float>()[static_cast<size_t>(i)]);
   }
 }
 
@@ -56,7 +60,8 @@ TEST(Model, NamesWhatDoesNotFit) {
   EXPECT_EQ(run_error(*model, {random_f32({2, 8}, 1), number(1)}), "the model takes 1 inputs, not 2");
   EXPECT_EQ(run_error(*model, {random_f32({2, 7}, 1)}), "input 'x' is f32[2, 7]: axis 1 must be 8");
   EXPECT_EQ(run_error(*model, {random_f32({8}, 1)}), "input 'x' is f32[8]: the model wants 2 axes");
-  EXPECT_EQ(run_error(*model, {tensor<int32_t>({1, 8}, std::vector<int32_t>(8))}), "input 'x' is i32[1, 8]: the model wants elements of type f32");
+  EXPECT_EQ(run_error(*model, {tensor<int32_t>({1, 8}, std::vector<int32_t>(8))}),
+            "input 'x' is i32[1, 8]: the model wants elements of type f32");
 }
 
 TEST(Model, RefusesTensorsThatAreNone) {
@@ -69,11 +74,13 @@ TEST(Model, RefusesTensorsThatAreNone) {
 
 TEST(Model, OneSymbolHasOneValue) {
   SmallGraph g;
-  const ValueId a = g.declare("a", {DType::f32, Shape{2, 3}}, {{-1, "n"}, {-1, "s"}}), b = g.declare("b", {DType::f32, Shape{2, 3}}, {{-1, "n"}, {-1, "s"}});
+  const ValueId a = g.declare("a", {DType::f32, Shape{2, 3}}, {{-1, "n"}, {-1, "s"}}),
+                b = g.declare("b", {DType::f32, Shape{2, 3}}, {{-1, "n"}, {-1, "s"}});
   g.output(g.op("Add", {a, b}));
   const auto model = model_of(g);
   EXPECT_EQ(run_error(*model, {random_f32({2, 3}, 1), random_f32({2, 3}, 2)}), "no error");
-  EXPECT_EQ(run_error(*model, {random_f32({2, 3}, 1), random_f32({1, 3}, 2)}), "input 'b' is f32[1, 3]: axis 0 ('n') is 2 in input 'a'");
+  EXPECT_EQ(run_error(*model, {random_f32({2, 3}, 1), random_f32({1, 3}, 2)}),
+            "input 'b' is f32[1, 3]: axis 0 ('n') is 2 in input 'a'");
 }
 
 TEST(Model, NamesTheNodeThatDoesNotFit) {
@@ -81,7 +88,8 @@ TEST(Model, NamesTheNodeThatDoesNotFit) {
   const ValueId x = g.declare("x", {DType::f32, Shape{1, 6}}, {{-1, "n"}, {-1, "m"}});
   g.output(g.reshape(x, {-1, 6}));
   const auto model = model_of(g);
-  EXPECT_EQ(run_error(*model, {random_f32({5, 2}, 1)}), "node 'Reshape_0' (Reshape): cannot reshape [5, 2]: -1 has no whole value");
+  EXPECT_EQ(run_error(*model, {random_f32({5, 2}, 1)}),
+            "node 'Reshape_0' (Reshape): cannot reshape [5, 2]: -1 has no whole value");
 }
 
 TEST(Model, ExampleTypes) {
@@ -152,7 +160,9 @@ TEST(Model, RunsFromManyThreadsAtOnce) {
       for (int i = 0; i < 100; ++i) {
         const int64_t n = 1 + (t + i) % 6;
         const auto y = model->run(std::vector<Tensor>{Tensor::borrow({DType::f32, Shape{n, 8}}, x.data())});
-        if (!y.ok() || !std::equal((*y)[0].values<float>().begin(), (*y)[0].values<float>().end(), expected[0].values<float>().begin())) ++wrong;
+        if (!y.ok() ||
+            !std::equal((*y)[0].values<float>().begin(), (*y)[0].values<float>().end(), expected[0].values<float>().begin()))
+          ++wrong;
       }
     });
   }

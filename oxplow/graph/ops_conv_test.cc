@@ -48,7 +48,8 @@ Expected plain_conv(const Case& c, const Operands& o) {
           const auto add = [&](double v) { sum += v, magnitude += std::fabs(v); };
           for (int64_t r = 0; r < c.w[2]; ++r) {
             for (int64_t s = 0; s < c.w[3]; ++s) {
-              const int64_t h = i * c.strides[0] - c.pads[0] + r * c.dilations[0], v = j * c.strides[1] - c.pads[1] + s * c.dilations[1];
+              const int64_t h = i * c.strides[0] - c.pads[0] + r * c.dilations[0],
+                            v = j * c.strides[1] - c.pads[1] + s * c.dilations[1];
               if (h < 0 || v < 0 || h >= c.x[1] || v >= c.x[2]) continue;
               for (int64_t k = 0; k < c.w[1]; ++k) add(at(o.x, n, h, v, m / per_group * c.w[1] + k) * at(o.w, m, k, r, s));
             }
@@ -109,7 +110,9 @@ TEST_P(ConvValues, Windows) {
   check({.x = {1, 5, 5, 2}, .w = {3, 2, 5, 5}}, GetParam());
 }
 
-TEST_P(ConvValues, StrideLargerThanKernel) { check({.x = {2, 10, 10, 4}, .w = {5, 4, 2, 2}, .strides = {3, 4}, .pads = {1, 1, 0, 0}}, GetParam()); }
+TEST_P(ConvValues, StrideLargerThanKernel) {
+  check({.x = {2, 10, 10, 4}, .w = {5, 4, 2, 2}, .strides = {3, 4}, .pads = {1, 1, 0, 0}}, GetParam());
+}
 
 TEST_P(ConvValues, Groups) {
   check({.x = {2, 6, 7, 8}, .w = {12, 2, 3, 3}, .group = 4, .pads = {1, 1, 1, 1}}, GetParam());
@@ -118,8 +121,10 @@ TEST_P(ConvValues, Groups) {
 
 TEST_P(ConvValues, Depthwise) {
   for (int64_t channels : {2, 16, 33}) {
-    check({.x = {2, 8, 9, channels}, .w = {channels, 1, 3, 3}, .group = channels, .pads = {1, 1, 1, 1}, .residual = true}, GetParam());
-    check({.x = {1, 9, 9, channels}, .w = {channels, 1, 5, 5}, .group = channels, .strides = {2, 2}, .pads = {2, 2, 2, 2}}, GetParam());
+    check({.x = {2, 8, 9, channels}, .w = {channels, 1, 3, 3}, .group = channels, .pads = {1, 1, 1, 1}, .residual = true},
+          GetParam());
+    check({.x = {1, 9, 9, channels}, .w = {channels, 1, 5, 5}, .group = channels, .strides = {2, 2}, .pads = {2, 2, 2, 2}},
+          GetParam());
   }
   check({.x = {1, 7, 7, 6}, .w = {6, 1, 7, 7}, .group = 6, .pads = {3, 3, 3, 3}, .bias = false}, GetParam());
   check({.x = {1, 8, 8, 6}, .w = {12, 1, 3, 3}, .group = 6}, GetParam());  // two filters a channel
@@ -130,7 +135,9 @@ TEST_P(ConvValues, WinogradSized) {
   check({.x = {1, 28, 28, 64}, .w = {64, 64, 3, 3}, .pads = {1, 1, 1, 1}, .slack = 8}, GetParam(), 3);
 }
 
-TEST_P(ConvValues, Signals) { check({.x = {3, 1, 40, 6}, .w = {5, 6, 1, 4}, .strides = {1, 3}, .pads = {0, 2, 0, 1}}, GetParam()); }
+TEST_P(ConvValues, Signals) {
+  check({.x = {3, 1, 40, 6}, .w = {5, 6, 1, 4}, .strides = {1, 3}, .pads = {0, 2, 0, 1}}, GetParam());
+}
 
 TEST_P(ConvValues, NothingToDo) {
   check({.x = {0, 8, 8, 16}, .w = {16, 16, 3, 3}, .pads = {1, 1, 1, 1}}, GetParam());
@@ -168,8 +175,8 @@ TEST(Conv, AutoPadIsItsExplicitPads) {
 }
 
 // PyTorch's and ONNX's rule of what an average divides by: taps in the image, or with count_include_pad in the padded image.
-Expected plain_pool(bool max, const Tensor& x, const std::vector<int64_t>& kernel, const std::vector<int64_t>& strides, const std::vector<int64_t>& dilations,
-                    const std::vector<int64_t>& pads, bool include_pad, const Shape& out) {
+Expected plain_pool(bool max, const Tensor& x, const std::vector<int64_t>& kernel, const std::vector<int64_t>& strides,
+                    const std::vector<int64_t>& dilations, const std::vector<int64_t>& pads, bool include_pad, const Shape& out) {
   Expected y(out);
   const Shape& s = x.shape();
   size_t index = 0;
@@ -184,7 +191,8 @@ Expected plain_pool(bool max, const Tensor& x, const std::vector<int64_t>& kerne
               const int64_t h = i * strides[0] - pads[0] + r * dilations[0], w = j * strides[1] - pads[1] + t * dilations[1];
               counted += h < s[1] + pads[2] && w < s[2] + pads[3];
               if (h < 0 || w < 0 || h >= s[1] || w >= s[2]) continue;
-              const double v = static_cast<double>(x.values<float>()[static_cast<size_t>(((n * s[1] + h) * s[2] + w) * s[3] + c)]);
+              const double v =
+                  static_cast<double>(x.values<float>()[static_cast<size_t>(((n * s[1] + h) * s[2] + w) * s[3] + c)]);
               best = std::max(best, v);
               sum += v;
               ++inside;
@@ -208,21 +216,24 @@ TEST(Pool, MatchesTheDefinition) {
     Shape out;
   };
   const PoolCase cases[] = {
-      {{3, 3}, {2, 2}, {1, 1}, {1, 1, 1, 1}, 0, {2, 5, 5, 5}},
-      {{3, 3}, {2, 2}, {1, 1}, {0, 0, 0, 0}, 1, {2, 4, 5, 5}},
-      {{2, 2}, {2, 2}, {1, 1}, {0, 0, 0, 0}, 0, {2, 4, 5, 5}},
-      {{1, 3}, {1, 1}, {1, 1}, {0, 1, 0, 1}, 0, {2, 9, 10, 5}},
-      {{3, 2}, {3, 3}, {1, 1}, {1, 0, 0, 1}, 1, {2, 4, 4, 5}},
-      {{2, 2}, {1, 1}, {3, 2}, {1, 1, 1, 1}, 0, {2, 8, 10, 5}},
+      {{3, 3}, {2, 2}, {1, 1}, {1, 1, 1, 1}, 0, {2, 5, 5, 5}}, {{3, 3}, {2, 2}, {1, 1}, {0, 0, 0, 0}, 1, {2, 4, 5, 5}},
+      {{2, 2}, {2, 2}, {1, 1}, {0, 0, 0, 0}, 0, {2, 4, 5, 5}}, {{1, 3}, {1, 1}, {1, 1}, {0, 1, 0, 1}, 0, {2, 9, 10, 5}},
+      {{3, 2}, {3, 3}, {1, 1}, {1, 0, 0, 1}, 1, {2, 4, 4, 5}}, {{2, 2}, {1, 1}, {3, 2}, {1, 1, 1, 1}, 0, {2, 8, 10, 5}},
   };
   for (Isa isa : available_isas()) {
     for (const PoolCase& c : cases) {
       for (const int64_t include_pad : {0, 1}) {
-        const auto attributes = attributes_of({{"kernel_shape", c.kernel}, {"strides", c.strides}, {"dilations", c.dilations}, {"pads", c.pads},
-                                               {"ceil_mode", c.ceil_mode}, {"count_include_pad", include_pad}});
+        const auto attributes = attributes_of({{"kernel_shape", c.kernel},
+                                               {"strides", c.strides},
+                                               {"dilations", c.dilations},
+                                               {"pads", c.pads},
+                                               {"ceil_mode", c.ceil_mode},
+                                               {"count_include_pad", include_pad}});
         SCOPED_TRACE(std::string(name_of(isa)) + " " + std::to_string(&c - cases));
-        expect_near(run_op("AveragePool", {x}, attributes, isa), plain_pool(false, x, c.kernel, c.strides, c.dilations, c.pads, include_pad != 0, c.out));
-        expect_near(run_op("MaxPool", {x}, attributes, isa), plain_pool(true, x, c.kernel, c.strides, c.dilations, c.pads, false, c.out));
+        expect_near(run_op("AveragePool", {x}, attributes, isa),
+                    plain_pool(false, x, c.kernel, c.strides, c.dilations, c.pads, include_pad != 0, c.out));
+        expect_near(run_op("MaxPool", {x}, attributes, isa),
+                    plain_pool(true, x, c.kernel, c.strides, c.dilations, c.pads, false, c.out));
       }
     }
   }

@@ -15,11 +15,14 @@ constexpr int64_t kMin = std::numeric_limits<int64_t>::min(), kMax = std::numeri
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN(), kInf = std::numeric_limits<float>::infinity();
 
 TEST(Integers, Arithmetic) {
-  const auto two = [](const char* op, I a, I b) { return values_of<int64_t>(run_op(op, {integers(std::move(a)), integers(std::move(b))})); };
+  const auto two = [](const char* op, I a, I b) {
+    return values_of<int64_t>(run_op(op, {integers(std::move(a)), integers(std::move(b))}));
+  };
   EXPECT_EQ(two("Add", {1, kMax}, {2, 1}), (I{3, kMin})) << "overflow wraps";
   EXPECT_EQ(two("Sub", {1, kMin}, {2, 1}), (I{-1, kMax}));
   EXPECT_EQ(two("Mul", {-3, kMin}, {4, -1}), (I{-12, kMin}));
-  EXPECT_EQ(two("Div", {7, -7, 7, kMin, 5}, {2, 2, -2, -1, 0}), (I{3, -3, -3, kMin, 0})) << "division truncates; by zero it gives 0";
+  EXPECT_EQ(two("Div", {7, -7, 7, kMin, 5}, {2, 2, -2, -1, 0}), (I{3, -3, -3, kMin, 0}))
+      << "division truncates; by zero it gives 0";
   EXPECT_EQ(two("FloorMod", {7, -7, 7, kMin, 5}, {3, 3, -3, -1, 0}), (I{1, 2, -2, 0, 0}));
   EXPECT_EQ(two("Fmod", {7, -7, 7}, {3, 3, -3}), (I{1, -1, 1}));
   EXPECT_EQ(two("Pow", {2, -3, 2, -1}, {10, 3, -1, -3}), (I{1024, -27, 0, -1}));
@@ -33,22 +36,28 @@ TEST(Integers, OneOperand) {
   EXPECT_EQ(one("Abs", {-3, kMin}), (I{3, kMin}));
   EXPECT_EQ(one("Sign", {-3, 0, 9}), (I{-1, 0, 1}));
   EXPECT_EQ(one("Relu", {-3, 0, 9}), (I{0, 0, 9}));
-  EXPECT_EQ(values_of<int64_t>(run_op("ClipTo", {integers({-9, 0, 9})}, attributes_of({{"alpha", -2.0f}, {"beta", 3.0f}}))), (I{-2, 0, 3}));
-  EXPECT_EQ(values_of<int64_t>(run_op("ClipTo", {integers({-9, kMax})}, attributes_of({{"alpha", -kInf}, {"beta", kInf}}))), (I{-9, kMax}));
-  EXPECT_EQ(values_of<int64_t>(run_op("ClipTo", {integers({4})}, attributes_of({{"alpha", kInf}, {"beta", kInf}}))), (I{kMax})) << "no crash on odd limits";
+  EXPECT_EQ(values_of<int64_t>(run_op("ClipTo", {integers({-9, 0, 9})}, attributes_of({{"alpha", -2.0f}, {"beta", 3.0f}}))),
+            (I{-2, 0, 3}));
+  EXPECT_EQ(values_of<int64_t>(run_op("ClipTo", {integers({-9, kMax})}, attributes_of({{"alpha", -kInf}, {"beta", kInf}}))),
+            (I{-9, kMax}));
+  EXPECT_EQ(values_of<int64_t>(run_op("ClipTo", {integers({4})}, attributes_of({{"alpha", kInf}, {"beta", kInf}}))), (I{kMax}))
+      << "no crash on odd limits";
   EXPECT_EQ(values_of<int64_t>(run_op("ClipTo", {integers({4})}, attributes_of({{"beta", -kInf}}))), (I{kMin}));
 }
 
 TEST(Integers, NarrowTypesWrapIntoTheirOwn) {
-  EXPECT_EQ(values_of<uint8_t>(run_op("Add", {tensor<uint8_t>({2}, {250, 1}), tensor<uint8_t>({2}, {10, 1})})), (std::vector<uint8_t>{4, 2}));
+  EXPECT_EQ(values_of<uint8_t>(run_op("Add", {tensor<uint8_t>({2}, {250, 1}), tensor<uint8_t>({2}, {10, 1})})),
+            (std::vector<uint8_t>{4, 2}));
   EXPECT_EQ(values_of<int8_t>(run_op("Mul", {tensor<int8_t>({1}, {100}), tensor<int8_t>({1}, {3})})), (std::vector<int8_t>{44}));
-  EXPECT_EQ(values_of<int32_t>(run_op("Sub", {tensor<int32_t>({2, 1}, {1, 2}), tensor<int32_t>({2}, {10, 20})})), (std::vector<int32_t>{-9, -19, -8, -18}));
+  EXPECT_EQ(values_of<int32_t>(run_op("Sub", {tensor<int32_t>({2, 1}, {1, 2}), tensor<int32_t>({2}, {10, 20})})),
+            (std::vector<int32_t>{-9, -19, -8, -18}));
 }
 
 TEST(Integers, MixedWithFloats) {
   EXPECT_EQ(values_of<float>(run_op("Pow", {tensor<float>({2}, {3, 2}), integers({2, -1})})), (std::vector<float>{9, 0.5f}));
   EXPECT_EQ(values_of<int32_t>(run_op("Pow", {tensor<int32_t>({4}, {3, 10, -10, 0}), tensor<float>({4}, {2, 60, 61, -1})})),
-            (std::vector<int32_t>{9, std::numeric_limits<int32_t>::max(), std::numeric_limits<int32_t>::lowest(), std::numeric_limits<int32_t>::max()}))
+            (std::vector<int32_t>{9, std::numeric_limits<int32_t>::max(), std::numeric_limits<int32_t>::lowest(),
+                                  std::numeric_limits<int32_t>::max()}))
       << "what does not fit saturates";
 }
 
@@ -56,10 +65,12 @@ TEST(Compare, EveryType) {
   using B = std::vector<bool>;
   EXPECT_EQ(values_of<bool>(run_op("Less", {integers({1, 2, 3}), Tensor::scalar<int64_t>(2)})), (B{true, false, false}));
   EXPECT_EQ(values_of<bool>(run_op("GreaterOrEqual", {tensor<float>({3}, {1, 2, kNan}), number(2)})), (B{false, true, false}));
-  EXPECT_EQ(values_of<bool>(run_op("Equal", {tensor<bool>({2}, {true, false}), tensor<bool>({2}, {true, true})})), (B{true, false}));
+  EXPECT_EQ(values_of<bool>(run_op("Equal", {tensor<bool>({2}, {true, false}), tensor<bool>({2}, {true, true})})),
+            (B{true, false}));
   EXPECT_EQ(values_of<bool>(run_op("Equal", {tensor<double>({2}, {0.1, 5}), tensor<double>({2}, {0.1, 0})})), (B{true, false}));
   EXPECT_EQ(values_of<bool>(run_op("IsNaN", {tensor<float>({3}, {kNan, kInf, 0})})), (B{true, false, false}));
-  EXPECT_EQ(values_of<bool>(run_op("And", {tensor<bool>({2, 1}, {true, false}), tensor<bool>({2}, {true, false})})), (B{true, false, false, false}));
+  EXPECT_EQ(values_of<bool>(run_op("And", {tensor<bool>({2, 1}, {true, false}), tensor<bool>({2}, {true, false})})),
+            (B{true, false, false, false}));
   EXPECT_EQ(values_of<bool>(run_op("Or", {tensor<bool>({2}, {true, false}), tensor<bool>({}, {false})})), (B{true, false}));
   EXPECT_EQ(values_of<bool>(run_op("Xor", {tensor<bool>({2}, {true, false}), tensor<bool>({}, {true})})), (B{false, true}));
   EXPECT_EQ(values_of<bool>(run_op("Not", {tensor<bool>({2}, {true, false})})), (B{false, true}));
@@ -67,14 +78,18 @@ TEST(Compare, EveryType) {
 
 TEST(Select, EveryType) {
   const Tensor condition = tensor<bool>({2, 1}, {true, false});
-  EXPECT_EQ(values_of<float>(run_op("Select", {condition, tensor<float>({2}, {1, 2}), number(9)})), (std::vector<float>{1, 2, 9, 9}));
-  EXPECT_EQ(values_of<int64_t>(run_op("Select", {condition, Tensor::scalar<int64_t>(kMax), Tensor::scalar<int64_t>(5)})), (I{kMax, 5}));
-  EXPECT_EQ(values_of<bool>(run_op("Select", {condition, tensor<bool>({}, {false}), tensor<bool>({}, {true})})), (std::vector<bool>{false, true}));
+  EXPECT_EQ(values_of<float>(run_op("Select", {condition, tensor<float>({2}, {1, 2}), number(9)})),
+            (std::vector<float>{1, 2, 9, 9}));
+  EXPECT_EQ(values_of<int64_t>(run_op("Select", {condition, Tensor::scalar<int64_t>(kMax), Tensor::scalar<int64_t>(5)})),
+            (I{kMax, 5}));
+  EXPECT_EQ(values_of<bool>(run_op("Select", {condition, tensor<bool>({}, {false}), tensor<bool>({}, {true})})),
+            (std::vector<bool>{false, true}));
 }
 
 TEST(Floats, DoublesKeepTheirPrecision) {
   const double third = 1.0 / 3;
-  EXPECT_EQ(values_of<double>(run_op("Add", {tensor<double>({1}, {third}), tensor<double>({1}, {1})})), (std::vector<double>{third + 1}));
+  EXPECT_EQ(values_of<double>(run_op("Add", {tensor<double>({1}, {third}), tensor<double>({1}, {1})})),
+            (std::vector<double>{third + 1}));
   EXPECT_EQ(values_of<double>(run_op("Sqrt", {tensor<double>({1}, {2})})), (std::vector<double>{std::sqrt(2.0)}));
   EXPECT_NE(op_error("Gelu", {tensor<double>({1}, {2})}).find("gelu of f64"), std::string::npos);
 }
@@ -88,8 +103,10 @@ TEST(Floats, NotANumberStays) {
 
 double formula(const ChainStep& step, double a, double b) {
   switch (step.op) {
-#define OXPLOW_ELTWISE_OP(name, arity, expression) \
-  case EltwiseOp::name: return eltwise_reference::evaluate<EltwiseOp::name, double>(a, b, 0, static_cast<double>(step.alpha), static_cast<double>(step.beta));
+#define OXPLOW_ELTWISE_OP(name, arity, expression)                                                        \
+  case EltwiseOp::name:                                                                                   \
+    return eltwise_reference::evaluate<EltwiseOp::name, double>(a, b, 0, static_cast<double>(step.alpha), \
+                                                                static_cast<double>(step.beta));
 #include "oxplow/kernels/eltwise/eltwise_ops.inc"
 #undef OXPLOW_ELTWISE_OP
   }
@@ -112,7 +129,8 @@ TEST(Floats, EveryFunctionOfTheList) {
       const double p = static_cast<double>(x.values<float>()[static_cast<size_t>(row * 50 + column)]);
       const double q = static_cast<double>(b.values<float>()[static_cast<size_t>(i / 50 % 4)]);
       const double expected = formula(*step, p, q);
-      const double actual = y.dtype() == DType::boolean ? static_cast<double>(y.values<bool>()[static_cast<size_t>(i)]) : static_cast<double>(y.values<float>()[static_cast<size_t>(i)]);
+      const double actual = y.dtype() == DType::boolean ? static_cast<double>(y.values<bool>()[static_cast<size_t>(i)])
+                                                        : static_cast<double>(y.values<float>()[static_cast<size_t>(i)]);
       ASSERT_NEAR(actual, expected, 16 * kUnit * (1 + std::fabs(expected))) << op->name << " of " << p << ", " << q;
     }
   }

@@ -22,7 +22,8 @@ void check_linear(const LinearCase& c, Isa isa) {
   const int64_t k = c.x.back(), m = product(c.x, 0, c.x.rank() - 1);
   Shape out = c.x;
   out[out.rank() - 1] = c.n;
-  const Tensor x = random_f32(c.x, 1), w = random_f32(c.transposed ? Shape{c.n, k} : Shape{k, c.n}, 2), bias = random_f32({c.n}, 3), residual = random_f32(out, 4);
+  const Tensor x = random_f32(c.x, 1), w = random_f32(c.transposed ? Shape{c.n, k} : Shape{k, c.n}, 2),
+               bias = random_f32({c.n}, 3), residual = random_f32(out, 4);
   Expected y(out);
   for (int64_t i = 0; i < m; ++i) {
     for (int64_t j = 0; j < c.n; ++j) {
@@ -42,7 +43,8 @@ void check_linear(const LinearCase& c, Isa isa) {
   for (int threads : {1, 3}) expect_near(run_op("Linear", inputs, attributes, isa, threads), y);
   // Weights known only in the run.
   SmallGraph g;
-  std::vector<ValueId> ids{g.input("x", x.type()), g.input("w", w.type()), c.bias ? g.constant(bias) : kNoValue, c.residual ? g.constant(residual) : kNoValue};
+  std::vector<ValueId> ids{g.input("x", x.type()), g.input("w", w.type()), c.bias ? g.constant(bias) : kNoValue,
+                           c.residual ? g.constant(residual) : kNoValue};
   g.output(g.op("Linear", ids, attributes));
   expect_near(planned(g.graph, {x, w}, {}, 2, isa)[0], y);
 }
@@ -133,7 +135,8 @@ struct AttentionCase {
 };
 
 void check_attention(const AttentionCase& c, Isa isa) {
-  const Tensor q = random_f32({c.batch, c.queries, c.heads, c.head_dim}, 1, -2, 2), k = random_f32({c.batch, c.keys, c.kv_heads, c.head_dim}, 2, -2, 2),
+  const Tensor q = random_f32({c.batch, c.queries, c.heads, c.head_dim}, 1, -2, 2),
+               k = random_f32({c.batch, c.keys, c.kv_heads, c.head_dim}, 2, -2, 2),
                v = random_f32({c.batch, c.keys, c.kv_heads, c.value_dim}, 3);
   const bool has_mask = !c.mask.empty();
   const Tensor mask = random_f32(c.mask, 4, -3, 3);
@@ -151,7 +154,9 @@ void check_attention(const AttentionCase& c, Isa isa) {
         double top = -INFINITY, total = 0;
         for (int64_t j = 0; j < c.keys; ++j) {
           double s = 0;
-          for (int64_t d = 0; d < c.head_dim; ++d) s += at(q, ((b * c.queries + i) * c.heads + h) * c.head_dim + d) * at(k, ((b * c.keys + j) * c.kv_heads + g) * c.head_dim + d);
+          for (int64_t d = 0; d < c.head_dim; ++d)
+            s += at(q, ((b * c.queries + i) * c.heads + h) * c.head_dim + d) *
+                 at(k, ((b * c.keys + j) * c.kv_heads + g) * c.head_dim + d);
           s *= static_cast<double>(scale);
           if (has_mask) s += at(mask, b * ms[0] + h * ms[1] + i * ms[2] + j * ms[3]);
           if (c.causal && j > i + c.keys - c.queries) s = -INFINITY;
@@ -161,7 +166,8 @@ void check_attention(const AttentionCase& c, Isa isa) {
         for (double& s : p) total += s = std::exp(s - top);
         for (int64_t d = 0; d < c.value_dim; ++d) {
           double sum = 0;
-          for (int64_t j = 0; j < c.keys; ++j) sum += p[static_cast<size_t>(j)] / total * at(v, ((b * c.keys + j) * c.kv_heads + g) * c.value_dim + d);
+          for (int64_t j = 0; j < c.keys; ++j)
+            sum += p[static_cast<size_t>(j)] / total * at(v, ((b * c.keys + j) * c.kv_heads + g) * c.value_dim + d);
           const auto index = static_cast<size_t>(((b * c.queries + i) * c.heads + h) * c.value_dim + d);
           y.values[index] = sum;
           // A score is off by at most (D + 4) units of |scores| (at most 4 D scale + 3), which exp turns into as much of each weight.
@@ -194,9 +200,15 @@ INSTANTIATE_TEST_SUITE_P(Tiers, ProductValues, testing::ValuesIn(available_isas(
 TEST(Linear, ActivationsOfTheEpilogue) {
   const Tensor x = random_f32({9, 40}, 1), w = random_f32({40, 21}, 2);
   const Tensor plain = run_op("Linear", {x, w});
-  const std::pair<Activation, const char*> rows[] = {{Activation::sigmoid, "Sigmoid"}, {Activation::silu, "Silu"}, {Activation::gelu, "Gelu"},
-                                                     {Activation::gelu_tanh, "GeluTanh"}, {Activation::tanh, "Tanh"}, {Activation::hard_swish, "HardSwish"},
-                                                     {Activation::clip, "ClipTo"}, {Activation::leaky_relu, "LeakyRelu"}, {Activation::hard_sigmoid, "HardSigmoid"}};
+  const std::pair<Activation, const char*> rows[] = {{Activation::sigmoid, "Sigmoid"},
+                                                     {Activation::silu, "Silu"},
+                                                     {Activation::gelu, "Gelu"},
+                                                     {Activation::gelu_tanh, "GeluTanh"},
+                                                     {Activation::tanh, "Tanh"},
+                                                     {Activation::hard_swish, "HardSwish"},
+                                                     {Activation::clip, "ClipTo"},
+                                                     {Activation::leaky_relu, "LeakyRelu"},
+                                                     {Activation::hard_sigmoid, "HardSigmoid"}};
   for (const auto& [activation, op] : rows) {
     Attributes epilogue;
     set_activation(epilogue, activation, 0.25f, 0.75f);

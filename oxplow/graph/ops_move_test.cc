@@ -26,7 +26,8 @@ TEST(Move, Views) {
   for (int64_t i = 0; i < 4; ++i) {
     for (int64_t j = 0; j < 6; ++j) EXPECT_EQ(t.values<int64_t>()[static_cast<size_t>(i * 6 + j)], j * 4 + i);
   }
-  EXPECT_EQ(values_of<int64_t>(run_op("Expand", {counted({2, 1}), integers({2, 2, 3})})), (I{0, 0, 0, 1, 1, 1, 0, 0, 0, 1, 1, 1}));
+  EXPECT_EQ(values_of<int64_t>(run_op("Expand", {counted({2, 1}), integers({2, 2, 3})})),
+            (I{0, 0, 0, 1, 1, 1, 0, 0, 0, 1, 1, 1}));
   EXPECT_EQ(values_of<int64_t>(run_op("Identity", {x})), values_of<int64_t>(x));
   EXPECT_EQ(run_op("Squeeze", {counted({1, 3, 1})}).shape(), (Shape{3}));
   EXPECT_EQ(run_op("Unsqueeze", {counted({3}), integers({0, 2})}).shape(), (Shape{1, 3, 1}));
@@ -41,7 +42,8 @@ TEST(Move, ViewsOfEverySize) {
     const size_t size = static_cast<size_t>(bits_of(type)) / 8;
     for (size_t i = 0; i < 3; ++i) {
       for (size_t j = 0; j < 5; ++j) {
-        EXPECT_EQ(std::memcmp(static_cast<const uint8_t*>(y.data()) + (j * 3 + i) * size, bytes + (i * 5 + j) * size, size), 0) << name_of(type);
+        EXPECT_EQ(std::memcmp(static_cast<const uint8_t*>(y.data()) + (j * 3 + i) * size, bytes + (i * 5 + j) * size, size), 0)
+            << name_of(type);
       }
     }
   }
@@ -71,7 +73,8 @@ TEST(Move, Split) {
 TEST(Move, Gather) {
   const Tensor x = counted({3, 2});
   EXPECT_EQ(values_of<int64_t>(run_op("Gather", {x, integers({2, -3})})), (I{4, 5, 0, 1}));
-  EXPECT_EQ(values_of<int64_t>(run_op("Gather", {x, tensor<int32_t>({1, 2}, {1, 1})}, attributes_of({{"axis", int64_t{-1}}}))), (I{1, 1, 3, 3, 5, 5}));
+  EXPECT_EQ(values_of<int64_t>(run_op("Gather", {x, tensor<int32_t>({1, 2}, {1, 1})}, attributes_of({{"axis", int64_t{-1}}}))),
+            (I{1, 1, 3, 3, 5, 5}));
   EXPECT_EQ(values_of<int64_t>(run_op("Gather", {x, Tensor::scalar<int64_t>(1)})), (I{2, 3}));
   EXPECT_EQ(run_op("Gather", {x, integers({})}).shape(), (Shape{0, 2}));
 }
@@ -87,8 +90,11 @@ TEST(Move, GatherOfIndicesOutside) {
 }
 
 TEST(Move, Concat) {
-  EXPECT_EQ(values_of<int64_t>(run_op("Concat", {counted({2, 1}), counted({2, 2}), counted({2, 0})}, attributes_of({{"axis", int64_t{-1}}}))), (I{0, 0, 1, 1, 2, 3}));
-  EXPECT_EQ(values_of<int64_t>(run_op("Concat", {counted({1, 2}), counted({2, 2})}, attributes_of({{"axis", int64_t{0}}}))), (I{0, 1, 0, 1, 2, 3}));
+  EXPECT_EQ(values_of<int64_t>(
+                run_op("Concat", {counted({2, 1}), counted({2, 2}), counted({2, 0})}, attributes_of({{"axis", int64_t{-1}}}))),
+            (I{0, 0, 1, 1, 2, 3}));
+  EXPECT_EQ(values_of<int64_t>(run_op("Concat", {counted({1, 2}), counted({2, 2})}, attributes_of({{"axis", int64_t{0}}}))),
+            (I{0, 1, 0, 1, 2, 3}));
   EXPECT_EQ(values_of<int64_t>(run_op("Concat", {counted({3})}, attributes_of({{"axis", int64_t{0}}}))), (I{0, 1, 2}));
 }
 
@@ -98,7 +104,9 @@ TEST(Move, ConcatOnManyThreads) {
   const Tensor y = run_op("Concat", {a, b, a}, attributes, best_isa(), 3);
   for (size_t i = 0; i < 37; ++i) {
     for (size_t j = 0; j < 1311; ++j) {
-      const float expected = j < 500 ? a.values<float>()[i * 500 + j] : j < 811 ? b.values<float>()[i * 311 + j - 500] : a.values<float>()[i * 500 + j - 811];
+      const float expected = j < 500   ? a.values<float>()[i * 500 + j]
+                             : j < 811 ? b.values<float>()[i * 311 + j - 500]
+                                       : a.values<float>()[i * 500 + j - 811];
       ASSERT_EQ(y.values<float>()[i * 1311 + j], expected);
     }
   }
@@ -121,13 +129,15 @@ TEST(Move, Pad) {
 template <typename To, typename From>
 std::vector<To> cast(std::vector<From> values) {
   const Shape shape{static_cast<int64_t>(values.size())};
-  return values_of<To>(run_op("Cast", {tensor<From>(shape, std::move(values))}, attributes_of({{"to", static_cast<int64_t>(dtype_of<To>())}})));
+  return values_of<To>(
+      run_op("Cast", {tensor<From>(shape, std::move(values))}, attributes_of({{"to", static_cast<int64_t>(dtype_of<To>())}})));
 }
 
 TEST(Move, CastTruncatesAndSaturates) {
   constexpr float kNan = std::numeric_limits<float>::quiet_NaN(), kInf = std::numeric_limits<float>::infinity();
   EXPECT_EQ((cast<int64_t, float>({1.9f, -1.9f, kNan, kInf, -kInf, 1e30f})),
-            (I{1, -1, 0, std::numeric_limits<int64_t>::max(), std::numeric_limits<int64_t>::min(), std::numeric_limits<int64_t>::max()}));
+            (I{1, -1, 0, std::numeric_limits<int64_t>::max(), std::numeric_limits<int64_t>::min(),
+               std::numeric_limits<int64_t>::max()}));
   EXPECT_EQ((cast<uint8_t, float>({-1.0f, 255.9f, 256.0f, kNan})), (std::vector<uint8_t>{0, 255, 255, 0}));
   EXPECT_EQ((cast<int8_t, double>({-128.9, 127.9, 1e300})), (std::vector<int8_t>{-128, 127, 127}));
   EXPECT_EQ((cast<int32_t, int64_t>({int64_t{1} << 32, -5})), (std::vector<int32_t>{0, -5})) << "integers keep their low bits";
@@ -139,10 +149,12 @@ TEST(Move, CastTruncatesAndSaturates) {
 }
 
 TEST(Move, CastOfHalves) {
-  const auto bf16 = run_op("Cast", {tensor<float>({3}, {1.0f, 1.00390625f, -3.5f})}, attributes_of({{"to", static_cast<int64_t>(DType::bf16)}}));
+  const auto bf16 = run_op("Cast", {tensor<float>({3}, {1.0f, 1.00390625f, -3.5f})},
+                           attributes_of({{"to", static_cast<int64_t>(DType::bf16)}}));
   const Tensor back = run_op("Cast", {bf16}, attributes_of({{"to", static_cast<int64_t>(DType::f32)}}));
   EXPECT_EQ(values_of<float>(back), (std::vector<float>{1.0f, 1.0f, -3.5f})) << "rounded to nearest even";
-  EXPECT_EQ(values_of<int32_t>(run_op("Cast", {bf16}, attributes_of({{"to", static_cast<int64_t>(DType::i32)}}))), (std::vector<int32_t>{1, 1, -3}));
+  EXPECT_EQ(values_of<int32_t>(run_op("Cast", {bf16}, attributes_of({{"to", static_cast<int64_t>(DType::i32)}}))),
+            (std::vector<int32_t>{1, 1, -3}));
   const auto f16 = run_op("Cast", {tensor<int32_t>({2}, {7, 70000})}, attributes_of({{"to", static_cast<int64_t>(DType::f16)}}));
   EXPECT_EQ(static_cast<float>(f16.values<Float16>()[0]), 7.0f);
   EXPECT_TRUE(std::isinf(static_cast<float>(f16.values<Float16>()[1])));
@@ -152,10 +164,14 @@ TEST(Move, ShapeValues) {
   EXPECT_EQ(values_of<int64_t>(run_op("Shape", {counted({2, 3, 4})})), (I{2, 3, 4}));
   EXPECT_EQ(values_of<int64_t>(run_op("Shape", {counted({2, 3, 4})}, attributes_of({{"start", int64_t{-2}}}))), (I{3, 4}));
   EXPECT_EQ(values_of<int64_t>(run_op("Size", {counted({2, 3})})), (I{6}));
-  EXPECT_EQ(values_of<float>(run_op("ConstantOfShape", {integers({2, 2})}, attributes_of({{"value", number(3)}}))), (std::vector<float>{3, 3, 3, 3}));
+  EXPECT_EQ(values_of<float>(run_op("ConstantOfShape", {integers({2, 2})}, attributes_of({{"value", number(3)}}))),
+            (std::vector<float>{3, 3, 3, 3}));
   EXPECT_EQ(values_of<float>(run_op("ConstantOfShape", {integers({})})), (std::vector<float>{0}));
-  EXPECT_EQ(values_of<int64_t>(run_op("Range", {Tensor::scalar<int64_t>(5), Tensor::scalar<int64_t>(-2), Tensor::scalar<int64_t>(-3)})), (I{5, 2, -1}));
-  EXPECT_EQ(values_of<float>(run_op("Range", {number(0), number(1), number(0.25f)})), (std::vector<float>{0, 0.25f, 0.5f, 0.75f}));
+  EXPECT_EQ(
+      values_of<int64_t>(run_op("Range", {Tensor::scalar<int64_t>(5), Tensor::scalar<int64_t>(-2), Tensor::scalar<int64_t>(-3)})),
+      (I{5, 2, -1}));
+  EXPECT_EQ(values_of<float>(run_op("Range", {number(0), number(1), number(0.25f)})),
+            (std::vector<float>{0, 0.25f, 0.5f, 0.75f}));
 }
 
 }  // namespace

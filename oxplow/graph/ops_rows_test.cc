@@ -33,8 +33,8 @@ double reduced(std::string_view op, const std::vector<double>& v) {
   return product;
 }
 
-constexpr const char* kReductions[] = {"ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceSumSquare",
-                                       "ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp"};
+constexpr const char* kReductions[] = {"ReduceSum",       "ReduceMean", "ReduceMax", "ReduceMin",    "ReduceProd",
+                                       "ReduceSumSquare", "ReduceL1",   "ReduceL2",  "ReduceLogSum", "ReduceLogSumExp"};
 
 void check_reduction(const char* op, const Shape& shape, const std::vector<int64_t>& axes, bool keep, Isa isa) {
   const Tensor x = random_f32(shape, 1, 0.5f, 1.5f);
@@ -43,8 +43,10 @@ void check_reduction(const char* op, const Shape& shape, const std::vector<int64
   Shape out;
   int64_t results = 1;
   for (int d = 0; d < shape.rank(); ++d) {
-    if (!gone[static_cast<size_t>(d)]) out.push_back(shape[d]), results *= shape[d];
-    else if (keep) out.push_back(1);
+    if (!gone[static_cast<size_t>(d)])
+      out.push_back(shape[d]), results *= shape[d];
+    else if (keep)
+      out.push_back(1);
   }
   std::vector<std::vector<double>> groups(static_cast<size_t>(results));
   for (int64_t i = 0; i < x.elements(); ++i) {
@@ -88,14 +90,20 @@ TEST_P(RowValues, LayerNormalization) {
     int64_t axis;
     bool bias, residual;
   };
-  for (const NormCase& c : {NormCase{{5, 384}, -1, true, false}, {{2, 3, 17}, -1, false, false}, {{3, 4, 5, 6}, 2, true, true}, {{1}, 0, true, false}, {{2, 1}, 1, true, true}}) {
+  for (const NormCase& c : {NormCase{{5, 384}, -1, true, false},
+                            {{2, 3, 17}, -1, false, false},
+                            {{3, 4, 5, 6}, 2, true, true},
+                            {{1}, 0, true, false},
+                            {{2, 1}, 1, true, true}}) {
     const int axis = static_cast<int>(c.axis < 0 ? c.axis + c.shape.rank() : c.axis);
     const int64_t columns = product(c.shape, axis, c.shape.rank()), rows = product(c.shape, 0, axis);
-    const Tensor x = random_f32(c.shape, 1, -2, 3), residual = random_f32(c.shape, 2), gamma = random_f32({columns}, 3), beta = random_f32({columns}, 4);
+    const Tensor x = random_f32(c.shape, 1, -2, 3), residual = random_f32(c.shape, 2), gamma = random_f32({columns}, 3),
+                 beta = random_f32({columns}, 4);
     Expected y(c.shape);
     for (int64_t i = 0; i < rows; ++i) {
       std::vector<double> v;
-      for (int64_t j = 0; j < columns; ++j) v.push_back(at(x, i * columns + j) + (c.residual ? at(residual, i * columns + j) : 0));
+      for (int64_t j = 0; j < columns; ++j)
+        v.push_back(at(x, i * columns + j) + (c.residual ? at(residual, i * columns + j) : 0));
       const double mean = reduced("ReduceMean", v);
       double variance = 0;
       for (double e : v) variance += (e - mean) * (e - mean) / static_cast<double>(columns);
@@ -122,7 +130,8 @@ TEST_P(RowValues, LayerNormalization) {
 void check_softmax(const Shape& shape, int64_t axis, bool coerce, Isa isa) {
   const Tensor x = random_f32(shape, 1, -8, 8);
   const int first = static_cast<int>(axis < 0 ? axis + shape.rank() : axis);
-  const int64_t length = coerce ? product(shape, first, shape.rank()) : shape[first], inner = coerce ? 1 : product(shape, first + 1, shape.rank());
+  const int64_t length = coerce ? product(shape, first, shape.rank()) : shape[first],
+                inner = coerce ? 1 : product(shape, first + 1, shape.rank());
   Expected y(shape), log(shape);
   for (int64_t o = 0; o < product(shape, 0, first); ++o) {
     for (int64_t i = 0; i < inner; ++i) {
@@ -159,7 +168,8 @@ TEST_P(RowValues, Softmax) {
 
 TEST_P(RowValues, NothingToReduce) {
   EXPECT_EQ(run_op("ReduceSum", {random_f32({0, 4}, 1), integers({1})}, {}, GetParam()).shape(), (Shape{0, 1}));
-  EXPECT_EQ(values_of<float>(run_op("ReduceSum", {random_f32({3, 0}, 1), integers({1})}, {}, GetParam())), (std::vector<float>{0, 0, 0}));
+  EXPECT_EQ(values_of<float>(run_op("ReduceSum", {random_f32({3, 0}, 1), integers({1})}, {}, GetParam())),
+            (std::vector<float>{0, 0, 0}));
   EXPECT_EQ(run_op("Softmax", {random_f32({0, 4}, 1)}, {}, GetParam()).shape(), (Shape{0, 4}));
   EXPECT_EQ(run_op("Softmax", {random_f32({4, 0}, 1)}, {}, GetParam()).shape(), (Shape{4, 0}));
   EXPECT_EQ(run_op("LayerNormalization", {random_f32({0, 4}, 1), random_f32({4}, 2)}, {}, GetParam()).shape(), (Shape{0, 4}));

@@ -98,7 +98,8 @@ TEST(Plan, ReversedSliceIsAWindow) {
   SmallGraph g;
   const ValueId x = g.input("x", {DType::f32, Shape{5, 6}});
   const auto backwards = [&](ValueId v, int64_t axis) {
-    return g.op("Slice", {v, g.constant(integers({-1})), g.constant(integers({-100})), g.constant(integers({axis})), g.constant(integers({-1}))});
+    return g.op("Slice", {v, g.constant(integers({-1})), g.constant(integers({-100})), g.constant(integers({axis})),
+                          g.constant(integers({-1}))});
   };
   g.output(g.op("Relu", {backwards(backwards(x, 0), 1)}));
   expect_as_op_by_op(g, 0, "Relu");
@@ -167,7 +168,8 @@ TEST(Plan, GraphWithoutOutputsOrSteps) {
 
 ValueId conv3x3(SmallGraph& g, ValueId x, int64_t pad, uint32_t seed, int64_t filters = 4) {
   const int64_t channels = g.graph.shape(x)[3];
-  return g.op("Conv", {x, g.constant(random_f32({filters, channels, 3, 3}, seed))}, attributes_of({{"pads", ints({pad, pad, pad, pad})}}));
+  return g.op("Conv", {x, g.constant(random_f32({filters, channels, 3, 3}, seed))},
+              attributes_of({{"pads", ints({pad, pad, pad, pad})}}));
 }
 
 TEST(Plan, ProducersWriteIntoTheBorder) {
@@ -183,7 +185,8 @@ TEST(Plan, ProducersWriteIntoTheBorder) {
 TEST(Plan, PaddingIsZeros) {
   const Tensor x = random_f32({2, 5, 6, 4}, 1), w = random_f32({3, 4, 3, 3}, 2);
   SmallGraph implicit, by_hand;
-  implicit.output(implicit.op("Conv", {implicit.input("x", x.type()), implicit.constant(w)}, attributes_of({{"pads", ints({1, 2, 0, 1})}})));
+  implicit.output(
+      implicit.op("Conv", {implicit.input("x", x.type()), implicit.constant(w)}, attributes_of({{"pads", ints({1, 2, 0, 1})}})));
   const ValueId padded = by_hand.op("Pad", {by_hand.input("x", x.type()), by_hand.constant(integers({0, 1, 2, 0, 0, 0, 1, 0}))});
   by_hand.output(by_hand.op("Conv", {padded, by_hand.constant(w)}));
   Planned a(implicit), b(by_hand);
@@ -265,7 +268,8 @@ SmallGraph busy_graph() {
   ValueId y = conv3x3(g, x, 1, 1, 16);
   y = g.op("Relu", {g.op("Add", {conv3x3(g, y, 1, 2, 16), y})});
   y = g.op("MaxPool", {y}, attributes_of({{"kernel_shape", ints({2, 2})}, {"strides", ints({2, 2})}}));
-  y = g.op("Conv", {y, g.constant(random_f32({16, 1, 3, 3}, 3))}, attributes_of({{"group", int64_t{16}}, {"pads", ints({1, 1, 1, 1})}}));
+  y = g.op("Conv", {y, g.constant(random_f32({16, 1, 3, 3}, 3))},
+           attributes_of({{"group", int64_t{16}}, {"pads", ints({1, 1, 1, 1})}}));
   y = g.reshape(y, {2, 64, 16});
   y = g.op("LayerNormalization", {y, g.constant(random_f32({16}, 4)), g.constant(random_f32({16}, 5))});
   const ValueId scores = g.op("Softmax", {g.op("MatMul", {y, g.transpose(y, {0, 2, 1})})});

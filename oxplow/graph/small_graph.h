@@ -43,7 +43,8 @@ inline Tensor number(float value) { return Tensor::scalar<float>(value); }
 inline Tensor random_f32(const Shape& shape, uint32_t seed, float low = -1, float high = 1) {
   std::mt19937 random(seed);
   Tensor result = Tensor::allocate({DType::f32, shape}).take();
-  for (float& v : result.mutable_values<float>()) v = low + (high - low) * static_cast<float>(random() >> 8) / static_cast<float>(1 << 24);
+  for (float& v : result.mutable_values<float>())
+    v = low + (high - low) * static_cast<float>(random() >> 8) / static_cast<float>(1 << 24);
   return result;
 }
 
@@ -56,8 +57,8 @@ struct TestMachine {
 };
 
 // One op, run by itself. A failure ends the test with the op's own message.
-inline std::vector<Tensor> run_ops(std::string_view op, std::vector<Tensor> inputs, const Attributes& attributes = {}, int outputs = 1,
-                                   Isa isa = best_isa(), int threads = 2) {
+inline std::vector<Tensor> run_ops(std::string_view op, std::vector<Tensor> inputs, const Attributes& attributes = {},
+                                   int outputs = 1, Isa isa = best_isa(), int threads = 2) {
   TestMachine test(threads, isa);
   const OpSpec* spec = find_op(op);
   EXPECT_NE(spec, nullptr) << op;
@@ -65,7 +66,8 @@ inline std::vector<Tensor> run_ops(std::string_view op, std::vector<Tensor> inpu
   EXPECT_TRUE(results.ok()) << op << ": " << (results.ok() ? "" : results.error().message);
   return results.ok() ? results.take() : std::vector<Tensor>(static_cast<size_t>(outputs), Tensor::scalar<float>(0));
 }
-inline Tensor run_op(std::string_view op, std::vector<Tensor> inputs, const Attributes& attributes = {}, Isa isa = best_isa(), int threads = 2) {
+inline Tensor run_op(std::string_view op, std::vector<Tensor> inputs, const Attributes& attributes = {}, Isa isa = best_isa(),
+                     int threads = 2) {
   return run_ops(op, std::move(inputs), attributes, 1, isa, threads)[0];
 }
 // The message of an op that must fail.
@@ -90,7 +92,8 @@ inline void expect_near(const Tensor& actual, const Expected& expected) {
   ASSERT_EQ(to_string(actual.type()), to_string(TensorType{DType::f32, expected.shape}));
   const auto values = actual.values<float>();
   for (size_t i = 0; i < values.size(); ++i) {
-    ASSERT_NEAR(static_cast<double>(values[i]), expected.values[i], expected.tolerance[i]) << "element " << i << " of " << to_string(expected.shape);
+    ASSERT_NEAR(static_cast<double>(values[i]), expected.values[i], expected.tolerance[i])
+        << "element " << i << " of " << to_string(expected.shape);
   }
 }
 
@@ -101,7 +104,8 @@ std::vector<T> values_of(const Tensor& tensor) {
 }
 
 inline bool same_bits(const Tensor& a, const Tensor& b) {
-  return a.type() == b.type() && std::equal(static_cast<const char*>(a.data()), static_cast<const char*>(a.data()) + a.bytes(), static_cast<const char*>(b.data()));
+  return a.type() == b.type() && std::equal(static_cast<const char*>(a.data()), static_cast<const char*>(a.data()) + a.bytes(),
+                                            static_cast<const char*>(b.data()));
 }
 
 // |actual - expected| <= tolerance * (1 + |expected|), element by element.
@@ -113,7 +117,8 @@ inline void expect_close(const Tensor& actual, const Tensor& expected, double to
   }
   const auto a = actual.values<float>(), e = expected.values<float>();
   for (size_t i = 0; i < a.size(); ++i) {
-    ASSERT_NEAR(static_cast<double>(a[i]), static_cast<double>(e[i]), tolerance * (1 + std::fabs(static_cast<double>(e[i])))) << "element " << i;
+    ASSERT_NEAR(static_cast<double>(a[i]), static_cast<double>(e[i]), tolerance * (1 + std::fabs(static_cast<double>(e[i]))))
+        << "element " << i;
   }
 }
 
@@ -143,8 +148,12 @@ class SmallGraph {
     EXPECT_TRUE(ids.ok()) << op << ": " << (ids.ok() ? "" : ids.error().message);
     return ids.ok() ? ids.take() : std::vector<ValueId>(static_cast<size_t>(outputs), 0);
   }
-  ValueId op(std::string_view name, std::vector<ValueId> inputs, Attributes attributes = {}) { return ops(name, std::move(inputs), std::move(attributes))[0]; }
-  ValueId transpose(ValueId x, std::initializer_list<int64_t> perm) { return op("Transpose", {x}, attributes_of({{"perm", ints(perm)}})); }
+  ValueId op(std::string_view name, std::vector<ValueId> inputs, Attributes attributes = {}) {
+    return ops(name, std::move(inputs), std::move(attributes))[0];
+  }
+  ValueId transpose(ValueId x, std::initializer_list<int64_t> perm) {
+    return op("Transpose", {x}, attributes_of({{"perm", ints(perm)}}));
+  }
   ValueId reshape(ValueId x, std::initializer_list<int64_t> shape) { return op("Reshape", {x, constant(integers(shape))}); }
   SmallGraph& output(ValueId id) {
     graph.outputs.push_back(id);
@@ -168,7 +177,8 @@ inline Tensor plain_batch_norm(const std::vector<Tensor>& in, float epsilon) {
     const auto c = static_cast<size_t>(i / inner % channels);
     const auto at = [&](size_t k) { return static_cast<double>(in[k].values<float>()[c]); };
     const double x = static_cast<double>(in[0].values<float>()[static_cast<size_t>(i)]);
-    y.mutable_values<float>()[static_cast<size_t>(i)] = static_cast<float>((x - at(3)) / std::sqrt(at(4) + static_cast<double>(epsilon)) * at(1) + at(2));
+    y.mutable_values<float>()[static_cast<size_t>(i)] =
+        static_cast<float>((x - at(3)) / std::sqrt(at(4) + static_cast<double>(epsilon)) * at(1) + at(2));
   }
   return y;
 }
@@ -178,7 +188,9 @@ inline std::vector<Tensor> op_by_op(const Graph& graph, const std::vector<Tensor
   TestMachine test(1, isa);
   std::map<ValueId, Tensor> known;
   for (size_t i = 0; i < inputs.size(); ++i) known[graph.inputs[i]] = inputs[i];
-  const auto value = [&](ValueId id) { return id == kNoValue ? Tensor{} : graph.constant(id) ? *graph.constant(id) : known.at(id); };
+  const auto value = [&](ValueId id) {
+    return id == kNoValue ? Tensor{} : graph.constant(id) ? *graph.constant(id) : known.at(id);
+  };
   for (const Node& node : graph.nodes) {
     std::vector<Tensor> in;
     for (ValueId id : node.inputs) in.push_back(value(id));
@@ -197,8 +209,8 @@ inline std::vector<Tensor> op_by_op(const Graph& graph, const std::vector<Tensor
 }
 
 // The graph as a model: passes (but those to skip), plan, run.
-inline std::vector<Tensor> planned(const Graph& graph, const std::vector<Tensor>& inputs, std::vector<std::string> skip = {}, int threads = 2,
-                                   Isa isa = best_isa()) {
+inline std::vector<Tensor> planned(const Graph& graph, const std::vector<Tensor>& inputs, std::vector<std::string> skip = {},
+                                   int threads = 2, Isa isa = best_isa()) {
   ModelOptions options;
   options.isa = isa;
   options.passes.skip = std::move(skip);

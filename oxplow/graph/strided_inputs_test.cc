@@ -10,7 +10,8 @@ enum class Lie { transposed, reversed, cut, strided, broadcast };
 constexpr Lie kLies[] = {Lie::transposed, Lie::reversed, Lie::cut, Lie::strided, Lie::broadcast};
 
 ValueId slice(SmallGraph& g, ValueId x, int axis, int64_t start, int64_t end, int64_t step) {
-  return g.op("Slice", {x, g.constant(integers({start})), g.constant(integers({end})), g.constant(integers({axis})), g.constant(integers({step}))});
+  return g.op("Slice", {x, g.constant(integers({start})), g.constant(integers({end})), g.constant(integers({axis})),
+                        g.constant(integers({step}))});
 }
 
 // Adds an input whose window of extents `shape` is the result. The window lies as `lie` says, along `axis`.
@@ -30,9 +31,7 @@ ValueId window(SmallGraph& g, const TensorType& type, Lie lie, int axis) {
       return g.op("Transpose", {g.input(name, {type.dtype, whole})}, attributes_of({{"perm", perm}}));
     }
     case Lie::reversed: return slice(g, g.input(name, type), axis, -1, -1000000, -1);
-    case Lie::cut:
-      whole[axis] += 5;
-      return slice(g, g.input(name, {type.dtype, whole}), axis, 3, 3 + shape[axis], 1);
+    case Lie::cut: whole[axis] += 5; return slice(g, g.input(name, {type.dtype, whole}), axis, 3, 3 + shape[axis], 1);
     case Lie::strided:
       whole[axis] = whole[axis] * 2 + 1;
       return slice(g, g.input(name, {type.dtype, whole}), axis, 1, 1 + 2 * shape[axis], 2);
@@ -120,7 +119,8 @@ TEST(StridedInputs, GiveTheDenseResult) {
           just_window.graph.remove_dead();
           dense[which] = op_by_op(just_window.graph, given)[0];
           std::vector<ValueId> plain;
-          for (size_t i = 0; i < c.inputs.size(); ++i) plain.push_back(h.input("x" + std::to_string(i), {DType::f32, c.inputs[i]}));
+          for (size_t i = 0; i < c.inputs.size(); ++i)
+            plain.push_back(h.input("x" + std::to_string(i), {DType::f32, c.inputs[i]}));
           for (const Tensor& constant : c.constants) plain.push_back(h.constant(constant));
           h.output(h.op(c.op, plain, c.attributes));
           const auto every_pass = [] {
@@ -130,7 +130,8 @@ TEST(StridedInputs, GiveTheDenseResult) {
           }();
           const auto actual = planned(g.graph, given, every_pass), expected = planned(h.graph, dense, every_pass);
           ASSERT_EQ(actual.size(), 1u);
-          const std::string where = std::string(c.op) + ", input " + std::to_string(which) + ", axis " + std::to_string(axis) + ", lying " + std::to_string(static_cast<int>(lie));
+          const std::string where = std::string(c.op) + ", input " + std::to_string(which) + ", axis " + std::to_string(axis) +
+                                    ", lying " + std::to_string(static_cast<int>(lie));
           SCOPED_TRACE(where);
           if (const std::string_view op = c.op; op.starts_with("Reduce") || op == "Attention") {
             expect_close(actual[0], expected[0], 1e-6);  // the order of the arithmetic follows the layout

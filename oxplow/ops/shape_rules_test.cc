@@ -74,7 +74,8 @@ TEST(Conv, Shapes) {
   EXPECT_EQ(conv({1, 8, 9, 3}, {5, 3, 3, 3}).set("dilations", ints({3, 4})).text(), "f32[1, 2, 1, 5]");
   EXPECT_EQ(conv({1, 8, 9, 4}, {6, 2, 1, 1}).set("group", int64_t{2}).text(), "f32[1, 8, 9, 6]");
   EXPECT_EQ(conv({0, 8, 9, 3}, {5, 3, 3, 3}).text(), "f32[0, 6, 7, 5]");
-  EXPECT_EQ(conv({1, 7, 8, 3}, {5, 3, 3, 3}).set("auto_pad", "SAME_UPPER").set("strides", ints({2, 2})).text(), "f32[1, 4, 4, 5]");
+  EXPECT_EQ(conv({1, 7, 8, 3}, {5, 3, 3, 3}).set("auto_pad", "SAME_UPPER").set("strides", ints({2, 2})).text(),
+            "f32[1, 4, 4, 5]");
   EXPECT_EQ(conv({1, 7, 8, 3}, {5, 3, 3, 3}).set("auto_pad", "VALID").set("pads", ints({1, 1, 1, 1})).text(), "f32[1, 5, 6, 5]");
 }
 
@@ -107,7 +108,13 @@ TEST(Pool, Shapes) {
   EXPECT_EQ(pool({1, 7, 7, 4}).set("ceil_mode", int64_t{1}).text(), "f32[1, 3, 3, 4]");
   // The last window may not begin in the padding behind the image.
   EXPECT_EQ(pool({1, 4, 4, 4}).set("ceil_mode", int64_t{1}).set("pads", ints({1, 1, 1, 1})).text(), "f32[1, 3, 3, 4]");
-  EXPECT_EQ(InferCall("AveragePool").f32({1, 4, 4, 2}).set("kernel_shape", ints({1, 1})).set("strides", ints({3, 3})).set("ceil_mode", int64_t{1}).text(), "f32[1, 2, 2, 2]");
+  EXPECT_EQ(InferCall("AveragePool")
+                .f32({1, 4, 4, 2})
+                .set("kernel_shape", ints({1, 1}))
+                .set("strides", ints({3, 3}))
+                .set("ceil_mode", int64_t{1})
+                .text(),
+            "f32[1, 2, 2, 2]");
   expect_error(InferCall("MaxPool").f32({1, 8, 8, 4}), "other than two axes");
   expect_error(InferCall("MaxPool", 2).f32({1, 8, 8, 4}).set("kernel_shape", ints({2, 2})), "indices");
   expect_error(pool({1, 2, 8, 4}), "does not fit");
@@ -189,7 +196,9 @@ TEST(Reductions, Shapes) {
 }
 
 TEST(BatchNormalization, Shapes) {
-  const auto norm = [](const Shape& scale) { return InferCall("BatchNormalization").f32({2, 3, 4}).f32(scale).f32({3}).f32({3}).f32({3}); };
+  const auto norm = [](const Shape& scale) {
+    return InferCall("BatchNormalization").f32({2, 3, 4}).f32(scale).f32({3}).f32({3}).f32({3});
+  };
   EXPECT_EQ(norm({3}).text(), "f32[2, 3, 4]");
   expect_error(norm({4}), "one element a channel");
   expect_error(InferCall("BatchNormalization").f32({2}).f32({2}).f32({2}).f32({2}).f32({2}), "no channels");
@@ -251,7 +260,8 @@ TEST(ShapeValues, Types) {
   EXPECT_EQ(InferCall("ConstantOfShape").integers({2}).set("value", Tensor::scalar<int64_t>(7)).text(), "i64[2]");
   expect_error(InferCall("ConstantOfShape").integers({-2}), "impossible shape");
   expect_error(InferCall("ConstantOfShape").integers({int64_t{1} << 40}), "more than 16 GiB");
-  expect_error(InferCall("ConstantOfShape").integers({2}).set("value", Tensor::of<float>(std::vector<float>{}, Shape{0})), "one element");
+  expect_error(InferCall("ConstantOfShape").integers({2}).set("value", Tensor::of<float>(std::vector<float>{}, Shape{0})),
+               "one element");
   expect_error(InferCall("ConstantOfShape").integers(std::vector<int64_t>(11, 1)), "more than 10 axes");
 }
 

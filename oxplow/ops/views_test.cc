@@ -66,7 +66,9 @@ TEST(Unsqueeze, Shapes) {
 }
 
 TEST(Transpose, Shapes) {
-  const auto transpose = [](const Shape& from, std::vector<int64_t> perm) { return InferCall("Transpose").f32(from).set("perm", std::move(perm)).text(); };
+  const auto transpose = [](const Shape& from, std::vector<int64_t> perm) {
+    return InferCall("Transpose").f32(from).set("perm", std::move(perm)).text();
+  };
   EXPECT_EQ(transpose({2, 3, 4}, {2, 0, 1}), "f32[4, 2, 3]");
   EXPECT_EQ(InferCall("Transpose").f32({2, 3, 4}).text(), "f32[4, 3, 2]");
   EXPECT_EQ(InferCall("Transpose").f32({}).text(), "f32[]");
@@ -76,8 +78,15 @@ TEST(Transpose, Shapes) {
   EXPECT_TRUE(transpose({2, 3}, {1, -2}).starts_with("error: perm"));
 }
 
-std::string slice(const Shape& from, std::vector<int64_t> starts, std::vector<int64_t> ends, std::vector<int64_t> axes, std::vector<int64_t> steps) {
-  return InferCall("Slice").f32(from).integers(std::move(starts)).integers(std::move(ends)).integers(std::move(axes)).integers(std::move(steps)).text();
+std::string slice(const Shape& from, std::vector<int64_t> starts, std::vector<int64_t> ends, std::vector<int64_t> axes,
+                  std::vector<int64_t> steps) {
+  return InferCall("Slice")
+      .f32(from)
+      .integers(std::move(starts))
+      .integers(std::move(ends))
+      .integers(std::move(axes))
+      .integers(std::move(steps))
+      .text();
 }
 
 TEST(Slice, Shapes) {

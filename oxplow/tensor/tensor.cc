@@ -45,8 +45,8 @@ Result<Tensor> Tensor::allocate(const TensorType& type) {
   void* data = nullptr;
   auto owner = zeroed(type.bytes(), &data);
   if (!owner) {
-    return Error{ErrorCode::out_of_memory, "no memory for a tensor of type " + to_string(type) + ": " +
-                                               std::to_string(type.bytes() >> 20) + " MiB"};
+    return Error{ErrorCode::out_of_memory,
+                 "no memory for a tensor of type " + to_string(type) + ": " + std::to_string(type.bytes() >> 20) + " MiB"};
   }
   return borrow(type, data, std::move(owner));
 }

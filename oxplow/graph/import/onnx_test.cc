@@ -32,7 +32,8 @@ Tensor run(const OnnxWriter& writer, const std::vector<Tensor>& inputs) {
 }
 
 // One node over f32 inputs of fixed extents, named x0, x1, ...
-OnnxWriter one_node(std::string_view op, const std::vector<Tensor>& inputs, std::initializer_list<std::pair<const char*, Attribute>> attributes = {}, int64_t opset = 20) {
+OnnxWriter one_node(std::string_view op, const std::vector<Tensor>& inputs,
+                    std::initializer_list<std::pair<const char*, Attribute>> attributes = {}, int64_t opset = 20) {
   OnnxWriter w(opset);
   static constexpr std::string_view kNames[] = {"x0", "x1", "x2", "x3"};
   for (size_t i = 0; i < inputs.size(); ++i) {
@@ -46,7 +47,8 @@ OnnxWriter one_node(std::string_view op, const std::vector<Tensor>& inputs, std:
   w.output("y");
   return w;
 }
-Tensor run_node(std::string_view op, const std::vector<Tensor>& inputs, std::initializer_list<std::pair<const char*, Attribute>> attributes = {}, int64_t opset = 20) {
+Tensor run_node(std::string_view op, const std::vector<Tensor>& inputs,
+                std::initializer_list<std::pair<const char*, Attribute>> attributes = {}, int64_t opset = 20) {
   return run(one_node(op, inputs, attributes, opset), inputs);
 }
 
@@ -57,8 +59,15 @@ std::string import_error(const OnnxWriter& writer) {
 
 TEST(OnnxImport, DeclaredInputsAndOutputs) {
   OnnxWriter w;
-  w.input("x", {"batch", int64_t{3}, ""}).input_of_any_rank("z").input("w", {int64_t{3}, int64_t{4}}).initializer("w", random_f32({3, 4}, 1));
-  w.node("Transpose", {"x"}, {"t"}, {{"perm", ints({0, 2, 1})}}).node("MatMul", {"t", "w"}, {"y"}).node("Relu", {"z"}, {"r"}).output("y").output("r");
+  w.input("x", {"batch", int64_t{3}, ""})
+      .input_of_any_rank("z")
+      .input("w", {int64_t{3}, int64_t{4}})
+      .initializer("w", random_f32({3, 4}, 1));
+  w.node("Transpose", {"x"}, {"t"}, {{"perm", ints({0, 2, 1})}})
+      .node("MatMul", {"t", "w"}, {"y"})
+      .node("Relu", {"z"}, {"r"})
+      .output("y")
+      .output("r");
   const Imported imported(w);
   ASSERT_TRUE(imported.graph.ok()) << imported.graph.error().message;
   const Graph& g = *imported.graph;
@@ -98,12 +107,16 @@ TEST(OnnxImport, Convolutions) {
   const auto nchw = [](const Tensor& t) { return run_op("Transpose", {t}, attributes_of({{"perm", ints({0, 3, 1, 2})}})); };
   const auto attributes = attributes_of({{"group", int64_t{2}}, {"strides", ints({2, 1})}, {"pads", ints({1, 0, 1, 2})}});
   const Tensor expected = nchw(run_op("Conv", {nhwc(x), w, b}, attributes));
-  expect_close(run_node("Conv", {x, w, b}, {{"group", int64_t{2}}, {"strides", ints({2, 1})}, {"pads", ints({1, 0, 1, 2})}, {"kernel_shape", ints({3, 3})}}), expected, 1e-6);
+  expect_close(
+      run_node("Conv", {x, w, b},
+               {{"group", int64_t{2}}, {"strides", ints({2, 1})}, {"pads", ints({1, 0, 1, 2})}, {"kernel_shape", ints({3, 3})}}),
+      expected, 1e-6);
 }
 
 TEST(OnnxImport, SignalsAreImagesOfOneRow) {
   const Tensor x = random_f32({2, 3, 20}, 1), w = random_f32({5, 3, 4}, 2);
-  const Tensor y = run_node("Conv", {x, w}, {{"kernel_shape", ints({4})}, {"strides", ints({3})}, {"pads", ints({1, 2})}, {"dilations", ints({2})}});
+  const Tensor y = run_node(
+      "Conv", {x, w}, {{"kernel_shape", ints({4})}, {"strides", ints({3})}, {"pads", ints({1, 2})}, {"dilations", ints({2})}});
   ASSERT_EQ(y.shape(), (Shape{2, 5, 6}));
   for (size_t n = 0; n < 2; ++n) {
     for (size_t m = 0; m < 5; ++m) {
@@ -112,7 +125,9 @@ TEST(OnnxImport, SignalsAreImagesOfOneRow) {
         for (size_t c = 0; c < 3; ++c) {
           for (size_t s = 0; s < 4; ++s) {
             const auto at = static_cast<int64_t>(i * 3 + s * 2) - 1;
-            if (at >= 0 && at < 20) sum += static_cast<double>(x.values<float>()[(n * 3 + c) * 20 + static_cast<size_t>(at)] * w.values<float>()[(m * 3 + c) * 4 + s]);
+            if (at >= 0 && at < 20)
+              sum += static_cast<double>(x.values<float>()[(n * 3 + c) * 20 + static_cast<size_t>(at)] *
+                                         w.values<float>()[(m * 3 + c) * 4 + s]);
           }
         }
         ASSERT_NEAR(static_cast<double>(y.values<float>()[(n * 5 + m) * 6 + i]), sum, 1e-5);
@@ -127,7 +142,9 @@ TEST(OnnxImport, Pools) {
   const Tensor x = tensor<float>({1, 1, 2, 3}, {1, 2, 3, 4, 5, 6});
   EXPECT_EQ(values_of<float>(run_node("MaxPool", {x}, {{"kernel_shape", ints({2, 2})}})), (std::vector<float>{5, 6}));
   EXPECT_EQ(values_of<float>(run_node("AveragePool", {x}, {{"kernel_shape", ints({2, 2})}})), (std::vector<float>{3, 4}));
-  EXPECT_EQ(values_of<float>(run_node("AveragePool", {x}, {{"kernel_shape", ints({2, 2})}, {"strides", ints({2, 2})}, {"ceil_mode", int64_t{1}}})), (std::vector<float>{3, 4.5f}));
+  EXPECT_EQ(values_of<float>(run_node("AveragePool", {x},
+                                      {{"kernel_shape", ints({2, 2})}, {"strides", ints({2, 2})}, {"ceil_mode", int64_t{1}}})),
+            (std::vector<float>{3, 4.5f}));
   EXPECT_EQ(values_of<float>(run_node("GlobalAveragePool", {x})), (std::vector<float>{3.5f}));
   EXPECT_EQ(run_node("GlobalMaxPool", {random_f32({2, 3, 4, 5}, 1)}).shape(), (Shape{2, 3, 1, 1}));
 }
@@ -140,7 +157,8 @@ TEST(OnnxImport, Gemm) {
     for (size_t j = 0; j < 5; ++j) {
       double sum = 0;
       for (size_t k = 0; k < 4; ++k) sum += static_cast<double>(a.values<float>()[k * 3 + i] * b.values<float>()[j * 4 + k]);
-      ASSERT_NEAR(static_cast<double>(y.values<float>()[i * 5 + j]), 0.5 * sum + 2 * static_cast<double>(c.values<float>()[j]), 1e-5);
+      ASSERT_NEAR(static_cast<double>(y.values<float>()[i * 5 + j]), 0.5 * sum + 2 * static_cast<double>(c.values<float>()[j]),
+                  1e-5);
     }
   }
   EXPECT_EQ(run_node("Gemm", {random_f32({2, 3}, 1), random_f32({3, 4}, 2)}).shape(), (Shape{2, 4}));
@@ -165,16 +183,22 @@ TEST(OnnxImport, AttributesThatBecameInputs) {
   EXPECT_EQ(run_node("Unsqueeze", {x}, {{"axes", ints({0})}}, 11).shape(), (Shape{1, 1, 3, 1, 4}));
   EXPECT_EQ(run_node("ReduceMean", {x}, {{"axes", ints({1})}, {"keepdims", int64_t{0}}}, 11).shape(), (Shape{1, 1, 4}));
   EXPECT_EQ(run_node("ReduceSum", {x}, {}, 11).shape(), (Shape{1, 1, 1, 1}));
-  EXPECT_EQ(run_node("Slice", {x}, {{"starts", ints({1, 0})}, {"ends", ints({100, -1})}, {"axes", ints({1, 3})}}, 9).shape(), (Shape{1, 2, 1, 3}));
+  EXPECT_EQ(run_node("Slice", {x}, {{"starts", ints({1, 0})}, {"ends", ints({100, -1})}, {"axes", ints({1, 3})}}, 9).shape(),
+            (Shape{1, 2, 1, 3}));
   EXPECT_EQ(run_node("Slice", {x}, {{"starts", ints({0, 1})}, {"ends", ints({1, 3})}}, 9).shape(), (Shape{1, 2, 1, 4}));
   const Tensor padded = run_node("Pad", {x}, {{"pads", ints({0, 0, 0, 1, 0, 0, 0, 0})}, {"value", 7.0f}}, 10);
   EXPECT_EQ(padded.shape(), (Shape{1, 3, 1, 5}));
   EXPECT_EQ(padded.values<float>()[0], 7);
   OnnxWriter split(11);
-  split.input("x", {int64_t{1}, int64_t{3}, int64_t{1}, int64_t{4}}).node("Split", {"x"}, {"a", "b"}, {{"axis", int64_t{1}}, {"split", ints({1, 2})}}).output("b");
+  split.input("x", {int64_t{1}, int64_t{3}, int64_t{1}, int64_t{4}})
+      .node("Split", {"x"}, {"a", "b"}, {{"axis", int64_t{1}}, {"split", ints({1, 2})}})
+      .output("b");
   EXPECT_EQ(run(split, {x}).shape(), (Shape{1, 2, 1, 4}));
   OnnxWriter modern(18);
-  modern.input("x", {int64_t{1}, int64_t{3}, int64_t{1}, int64_t{4}}).initializer("axes", integers({1})).node("ReduceMean", {"x", "axes"}, {"y"}).output("y");
+  modern.input("x", {int64_t{1}, int64_t{3}, int64_t{1}, int64_t{4}})
+      .initializer("axes", integers({1}))
+      .node("ReduceMean", {"x", "axes"}, {"y"})
+      .output("y");
   EXPECT_EQ(run(modern, {x}).shape(), (Shape{1, 1, 1, 4}));
 }
 
@@ -215,7 +239,11 @@ TEST(OnnxImport, OpsOfOtherNames) {
   expect_close(run_node("Gelu", {x}), run_op("Gelu", {x}), 0);
   EXPECT_EQ(values_of<float>(run_node("Dropout", {x}, {{"ratio", 0.5f}}, 11)), values_of<float>(x));
   OnnxWriter where;
-  where.input("c", {int64_t{2}}, onnx::ElementType::BOOL).input("x", {int64_t{2}}).input("y", {int64_t{2}}).node("Where", {"c", "x", "y"}, {"z"}).output("z");
+  where.input("c", {int64_t{2}}, onnx::ElementType::BOOL)
+      .input("x", {int64_t{2}})
+      .input("y", {int64_t{2}})
+      .node("Where", {"c", "x", "y"}, {"z"})
+      .output("z");
   EXPECT_EQ(values_of<float>(run(where, {tensor<bool>({2}, {false, true}), x, y})), (std::vector<float>{3, 2}));
   const auto cast = run_node("Cast", {x}, {{"to", int64_t{7}}});
   EXPECT_EQ(values_of<int64_t>(cast), (std::vector<int64_t>{-1, 2}));
@@ -239,7 +267,10 @@ TEST(OnnxImport, Constants) {
 // What PyTorch exports for x.view(x.shape[0], -1).
 TEST(OnnxImport, ComputedShapes) {
   OnnxWriter w(13);
-  w.input("x", {"n", int64_t{3}, int64_t{4}}).initializer("zero", Tensor::scalar<int64_t>(0)).initializer("axes", integers({0})).initializer("rest", integers({-1}));
+  w.input("x", {"n", int64_t{3}, int64_t{4}})
+      .initializer("zero", Tensor::scalar<int64_t>(0))
+      .initializer("axes", integers({0}))
+      .initializer("rest", integers({-1}));
   w.node("Shape", {"x"}, {"s"}).node("Gather", {"s", "zero"}, {"n"}).node("Unsqueeze", {"n", "axes"}, {"n1"});
   w.node("Concat", {"n1", "rest"}, {"target"}, {{"axis", int64_t{0}}}).node("Reshape", {"x", "target"}, {"y"}).output("y");
   EXPECT_EQ(run(w, {random_f32({5, 3, 4}, 1)}).shape(), (Shape{5, 12}));
@@ -248,9 +279,16 @@ TEST(OnnxImport, ComputedShapes) {
 TEST(OnnxImport, NamesEveryUnknownOpOnce) {
   OnnxWriter w;
   w.domain("com.example", 1).input("x", {int64_t{1}});
-  w.node("Ploughshare", {"x"}, {"a"}).node("Harrow", {"a"}, {"b"}).node("Harrow", {"b"}, {"c"}).node("Relu", {"c"}, {"d"}, {}, "com.example").output("d");
+  w.node("Ploughshare", {"x"}, {"a"})
+      .node("Harrow", {"a"}, {"b"})
+      .node("Harrow", {"b"}, {"c"})
+      .node("Relu", {"c"}, {"d"}, {}, "com.example")
+      .output("d");
   const std::string error = import_error(w);
-  EXPECT_NE(error.find("not supported: Harrow (node 'Harrow_1'), Ploughshare (node 'Ploughshare_0'), com.example.Relu (node 'Relu_3')"), std::string::npos) << error;
+  EXPECT_NE(
+      error.find("not supported: Harrow (node 'Harrow_1'), Ploughshare (node 'Ploughshare_0'), com.example.Relu (node 'Relu_3')"),
+      std::string::npos)
+      << error;
 }
 
 TEST(OnnxImport, Opsets) {
@@ -264,13 +302,17 @@ TEST(OnnxImport, Opsets) {
 }
 
 TEST(OnnxImport, GraphsThatAreBroken) {
-  const auto relu = [](OnnxWriter& w) -> OnnxWriter& { return w.input("x", {int64_t{1}}).node("Relu", {"x"}, {"y"}).output("y"); };
+  const auto relu = [](OnnxWriter& w) -> OnnxWriter& {
+    return w.input("x", {int64_t{1}}).node("Relu", {"x"}, {"y"}).output("y");
+  };
   OnnxWriter twice;
   EXPECT_NE(import_error(relu(twice).node("Relu", {"x"}, {"y"})).find("the value 'y' is written twice"), std::string::npos);
   OnnxWriter over_input;
   EXPECT_NE(import_error(relu(over_input).node("Relu", {"y"}, {"x"})).find("the value 'x' is written twice"), std::string::npos);
   OnnxWriter dangling;
-  EXPECT_NE(import_error(relu(dangling).node("Neg", {"lost"}, {"z"})).find("node 'Neg_1' (Neg): reads 'lost', which nothing before it writes"), std::string::npos);
+  EXPECT_NE(import_error(relu(dangling).node("Neg", {"lost"}, {"z"}))
+                .find("node 'Neg_1' (Neg): reads 'lost', which nothing before it writes"),
+            std::string::npos);
   OnnxWriter no_output;
   EXPECT_NE(import_error(relu(no_output).output("z")).find("nothing writes the output 'z'"), std::string::npos);
   OnnxWriter optional_output;
@@ -279,8 +321,13 @@ TEST(OnnxImport, GraphsThatAreBroken) {
 }
 
 TEST(OnnxImport, NodesThatLackWhatTheyNeed) {
-  for (const char* op : {"Conv", "MaxPool", "AveragePool", "BatchNormalization", "Gemm", "Clip", "Sum", "Squeeze", "Slice", "Split", "Pad", "Dropout", "Gelu", "Mod",
-                         "Cast", "MatMul", "Constant", "Reshape", "Softmax", "GlobalAveragePool", "Where", "Relu", "Mean", "Identity", "ReduceSum", "Flatten"}) {
+  for (const char* op : {"Conv",      "MaxPool", "AveragePool", "BatchNormalization",
+                         "Gemm",      "Clip",    "Sum",         "Squeeze",
+                         "Slice",     "Split",   "Pad",         "Dropout",
+                         "Gelu",      "Mod",     "Cast",        "MatMul",
+                         "Constant",  "Reshape", "Softmax",     "GlobalAveragePool",
+                         "Where",     "Relu",    "Mean",        "Identity",
+                         "ReduceSum", "Flatten"}) {
     // Refused by the importer or, at the latest, when shapes are known; never a crash.
     OnnxWriter w;
     w.node(op, {}, {"y"}).output("y");
@@ -297,7 +344,10 @@ TEST(OnnxImport, MoreInputsThanAnOpHas) {
   const Tensor x = random_f32({4, 4}, 1), tiny = random_f32({1}, 2);
   for (const char* op : {"MatMul", "LayerNormalization", "Softmax", "Relu", "Concat", "Gather"}) {
     OnnxWriter w;
-    w.input("x", {int64_t{4}, int64_t{4}}).initializer("w", random_f32({4, 4}, 3)).initializer("scale", random_f32({4}, 3)).initializer("tiny", tiny);
+    w.input("x", {int64_t{4}, int64_t{4}})
+        .initializer("w", random_f32({4, 4}, 3))
+        .initializer("scale", random_f32({4}, 3))
+        .initializer("tiny", tiny);
     w.node(op, {"x", std::string_view(op) == "MatMul" ? "w" : "scale", "scale", "tiny"}, {"y"}).output("y");
     const Imported imported(w);
     if (!imported.graph.ok()) continue;
@@ -309,9 +359,13 @@ TEST(OnnxImport, MoreInputsThanAnOpHas) {
 
 TEST(OnnxImport, ElementsWithoutAType) {
   OnnxWriter strings;
-  EXPECT_NE(import_error(strings.input("x", {int64_t{1}}, onnx::ElementType::STRING).node("Relu", {"x"}, {"y"}).output("y")).find("elements of type STRING"), std::string::npos);
+  EXPECT_NE(import_error(strings.input("x", {int64_t{1}}, onnx::ElementType::STRING).node("Relu", {"x"}, {"y"}).output("y"))
+                .find("elements of type STRING"),
+            std::string::npos);
   OnnxWriter complex;
-  EXPECT_NE(import_error(complex.input("x", {int64_t{1}}).node("Cast", {"x"}, {"y"}, {{"to", int64_t{14}}}).output("y")).find("a cast to COMPLEX64"), std::string::npos);
+  EXPECT_NE(import_error(complex.input("x", {int64_t{1}}).node("Cast", {"x"}, {"y"}, {{"to", int64_t{14}}}).output("y"))
+                .find("a cast to COMPLEX64"),
+            std::string::npos);
 }
 
 TEST(OnnxImport, NamesTheFile) {

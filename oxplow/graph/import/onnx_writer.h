@@ -57,7 +57,8 @@ class OnnxWriter {
     graph_.message(5, tensor_proto(name, tensor));
     return *this;
   }
-  OnnxWriter& node(std::string_view op, std::initializer_list<std::string_view> inputs, std::initializer_list<std::string_view> outputs,
+  OnnxWriter& node(std::string_view op, std::initializer_list<std::string_view> inputs,
+                   std::initializer_list<std::string_view> outputs,
                    std::initializer_list<std::pair<const char*, Attribute>> attributes = {}, std::string_view op_domain = {}) {
     ProtobufWriter node;
     for (std::string_view name : inputs) node.text(1, name);

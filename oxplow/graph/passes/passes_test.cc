@@ -54,7 +54,8 @@ TEST(Simplify, DropsWhatChangesNothing) {
 TEST(Simplify, KeepsWhatReverses) {
   SmallGraph g;
   const ValueId x = g.input("x", {DType::f32, Shape{4}});
-  g.output(g.op("Slice", {x, g.constant(integers({-1})), g.constant(integers({-10})), g.constant(integers({0})), g.constant(integers({-1}))}));
+  g.output(g.op("Slice", {x, g.constant(integers({-1})), g.constant(integers({-10})), g.constant(integers({0})),
+                          g.constant(integers({-1}))}));
   expect_rewritten(g, {"simplify"}, "Slice 1");
 }
 
@@ -92,7 +93,8 @@ TEST(Simplify, AVectorTimesAMatrixIsLinear) {
 ValueId batch_norm(SmallGraph& g, ValueId x) {
   const int64_t c = g.graph.shape(x)[1];
   return g.op("BatchNormalization",
-              {x, g.constant(random_f32({c}, 11)), g.constant(random_f32({c}, 12)), g.constant(random_f32({c}, 13)), g.constant(random_f32({c}, 14, 0.5f, 2))},
+              {x, g.constant(random_f32({c}, 11)), g.constant(random_f32({c}, 12)), g.constant(random_f32({c}, 13)),
+               g.constant(random_f32({c}, 14, 0.5f, 2))},
               attributes_of({{"epsilon", 1e-3f}}));
 }
 
@@ -183,7 +185,9 @@ TEST(SinkTransposes, ThroughConcat) {
   SmallGraph g;
   const ValueId a = g.input("a", {DType::f32, Shape{1, 4, 5, 2}}), b = g.input("b", {DType::f32, Shape{1, 4, 5, 3}});
   for (int64_t axis : {1, -3}) {
-    const ValueId y = g.op("Concat", {g.transpose(a, {0, 3, 1, 2}), g.transpose(b, {0, 3, 1, 2}), g.constant(random_f32({1, 1, 4, 5}, 3))}, attributes_of({{"axis", axis}}));
+    const ValueId y =
+        g.op("Concat", {g.transpose(a, {0, 3, 1, 2}), g.transpose(b, {0, 3, 1, 2}), g.constant(random_f32({1, 1, 4, 5}, 3))},
+             attributes_of({{"axis", axis}}));
     g.output(g.transpose(y, {0, 2, 3, 1}));
   }
   const Graph result = expect_rewritten(g, {"sink_transposes"}, "Concat 2");
@@ -270,7 +274,9 @@ struct Scores {
 };
 ValueId spelled_attention(SmallGraph& g, const Scores& s) {
   // [B, S, H, D] as models have them, heads moved to the front.
-  const auto heads = [&](const char* name, std::initializer_list<int64_t> perm) { return g.transpose(g.input(name, {DType::f32, Shape{2, 6, 3, 8}}), perm); };
+  const auto heads = [&](const char* name, std::initializer_list<int64_t> perm) {
+    return g.transpose(g.input(name, {DType::f32, Shape{2, 6, 3, 8}}), perm);
+  };
   ValueId q = heads("q", {0, 2, 1, 3});
   const ValueId k = heads("k", {0, 2, 3, 1}), v = heads("v", {0, 2, 1, 3});
   const ValueId factor = g.constant(scalar_of_rank(s.divide ? 4.0f : 0.25f, s.scale_rank));
@@ -283,7 +289,8 @@ ValueId spelled_attention(SmallGraph& g, const Scores& s) {
 }
 
 TEST(FuseAttention, InEveryForm) {
-  for (const Scores& s : {Scores{}, Scores{.mask = true}, Scores{.scale_q = true}, Scores{.mask = true, .divide = true}, Scores{.scale_rank = 1}}) {
+  for (const Scores& s :
+       {Scores{}, Scores{.mask = true}, Scores{.scale_q = true}, Scores{.mask = true, .divide = true}, Scores{.scale_rank = 1}}) {
     SmallGraph g;
     g.output(spelled_attention(g, s));
     const Graph result = expect_rewritten(g, {"fuse_attention", "tidy"}, "Attention 1", 1e-5);
@@ -310,7 +317,8 @@ TEST(FuseAttention, NumbersThatAddAxesStay) {
 
 TEST(FuseAttention, BroadcastHeadsStay) {
   SmallGraph g;
-  const ValueId q = g.input("q", {DType::f32, Shape{1, 2, 4, 8}}), k = g.input("k", {DType::f32, Shape{1, 1, 8, 4}}), v = g.input("v", {DType::f32, Shape{1, 1, 4, 8}});
+  const ValueId q = g.input("q", {DType::f32, Shape{1, 2, 4, 8}}), k = g.input("k", {DType::f32, Shape{1, 1, 8, 4}}),
+                v = g.input("v", {DType::f32, Shape{1, 1, 4, 8}});
   g.output(g.op("MatMul", {g.op("Softmax", {g.op("MatMul", {q, k})}), v}));
   expect_rewritten(g, {"fuse_attention"}, "MatMul 2, Softmax 1");
 }
@@ -348,10 +356,10 @@ TEST(FuseBias, RowsOfConstants) {
 TEST(FuseBias, WhatIsNoBiasStays) {
   SmallGraph g;
   const ValueId x = g.input("x", {DType::f32, Shape{5, 4}});
-  g.output(g.op("Add", {linear(g, x, 5, 1), g.constant(random_f32({5, 1}, 7))}));    // a column
-  g.output(g.op("Add", {linear(g, x, 5, 2), g.constant(random_f32({1}, 8))}));       // a number
-  g.output(g.op("Add", {linear(g, x, 5, 3), g.constant(random_f32({1, 1, 5}, 9))})); // adds an axis
-  g.output(g.op("Add", {linear(g, x, 5, 4, true), g.constant(random_f32({5}, 10))})); // has one already
+  g.output(g.op("Add", {linear(g, x, 5, 1), g.constant(random_f32({5, 1}, 7))}));      // a column
+  g.output(g.op("Add", {linear(g, x, 5, 2), g.constant(random_f32({1}, 8))}));         // a number
+  g.output(g.op("Add", {linear(g, x, 5, 3), g.constant(random_f32({1, 1, 5}, 9))}));   // adds an axis
+  g.output(g.op("Add", {linear(g, x, 5, 4, true), g.constant(random_f32({5}, 10))}));  // has one already
   const ValueId shared = linear(g, x, 5, 5);
   g.output(g.op("Add", {shared, g.constant(random_f32({5}, 11))})).output(shared);
   expect_rewritten(g, {"fuse_bias"}, "Add 5, Linear 5");
@@ -369,7 +377,8 @@ TEST(MergeSiblings, QueryKeyValue) {
 TEST(MergeSiblings, TransposedWeights) {
   SmallGraph g;
   const ValueId x = g.input("x", {DType::f32, Shape{3, 8}});
-  for (uint32_t i = 0; i < 2; ++i) g.output(g.op("Linear", {x, g.constant(random_f32({5 + i, 8}, i))}, attributes_of({{"trans_w", int64_t{1}}})));
+  for (uint32_t i = 0; i < 2; ++i)
+    g.output(g.op("Linear", {x, g.constant(random_f32({5 + i, 8}, i))}, attributes_of({{"trans_w", int64_t{1}}})));
   expect_rewritten(g, {"merge_siblings"}, "Linear 1, Split 1");
 }
 
@@ -396,9 +405,16 @@ TEST(MergeSiblings, ComputedBiasesStay) {
 // ---- fuse_epilogues
 
 TEST(FuseEpilogues, ActivationsOfProducts) {
-  const std::pair<const char*, Attributes> activations[] = {
-      {"Relu", {}}, {"ClipTo", attributes_of({{"alpha", 0.0f}, {"beta", 6.0f}})}, {"Sigmoid", {}}, {"Silu", {}}, {"HardSwish", {}}, {"Gelu", {}},
-      {"GeluTanh", {}}, {"Tanh", {}}, {"LeakyRelu", attributes_of({{"alpha", 0.3f}})}, {"HardSigmoid", attributes_of({{"alpha", 0.3f}, {"beta", 0.1f}})}};
+  const std::pair<const char*, Attributes> activations[] = {{"Relu", {}},
+                                                            {"ClipTo", attributes_of({{"alpha", 0.0f}, {"beta", 6.0f}})},
+                                                            {"Sigmoid", {}},
+                                                            {"Silu", {}},
+                                                            {"HardSwish", {}},
+                                                            {"Gelu", {}},
+                                                            {"GeluTanh", {}},
+                                                            {"Tanh", {}},
+                                                            {"LeakyRelu", attributes_of({{"alpha", 0.3f}})},
+                                                            {"HardSigmoid", attributes_of({{"alpha", 0.3f}, {"beta", 0.1f}})}};
   for (const auto& [op, attributes] : activations) {
     SmallGraph g;
     g.output(g.op(op, {linear(g, g.input("x", {DType::f32, Shape{5, 8}}), 6, 1, true)}, attributes));
@@ -410,7 +426,8 @@ TEST(FuseEpilogues, ActivationsOfProducts) {
 TEST(FuseEpilogues, ResidualThenActivation) {
   SmallGraph g;
   const ValueId x = g.input("x", {DType::f32, Shape{1, 6, 6, 4}});
-  const ValueId conv = g.op("Conv", {x, g.constant(random_f32({4, 4, 3, 3}, 1)), g.constant(random_f32({4}, 2))}, attributes_of({{"pads", ints({1, 1, 1, 1})}}));
+  const ValueId conv = g.op("Conv", {x, g.constant(random_f32({4, 4, 3, 3}, 1)), g.constant(random_f32({4}, 2))},
+                            attributes_of({{"pads", ints({1, 1, 1, 1})}}));
   g.output(g.op("Relu", {g.op("Add", {x, conv})}));
   const Graph result = expect_rewritten(g, {"fuse_epilogues"}, "Conv 1", 1e-5);
   EXPECT_EQ(result.nodes.front().inputs.size(), 4u);
@@ -511,7 +528,8 @@ TEST(FuseChains, RandomExpressions) {
   for (uint32_t seed = 0; seed < 60; ++seed) {
     std::mt19937 random(seed);
     SmallGraph g;
-    std::vector<ValueId> values{g.input("a", {DType::f32, Shape{3, 1, 20}}), g.input("b", {DType::f32, Shape{20}}), g.input("c", {DType::f32, Shape{3, 7, 20}}), g.constant(number(0.5f))};
+    std::vector<ValueId> values{g.input("a", {DType::f32, Shape{3, 1, 20}}), g.input("b", {DType::f32, Shape{20}}),
+                                g.input("c", {DType::f32, Shape{3, 7, 20}}), g.constant(number(0.5f))};
     for (int i = 0; i < 40; ++i) {
       const auto pick = [&] { return values[values.size() - 1 - random() % std::min<size_t>(values.size(), 6)]; };
       values.push_back(random() % 2 ? g.op(kUnary[random() % 7], {pick()}) : g.op(kBinary[random() % 5], {pick(), pick()}));
@@ -543,7 +561,8 @@ TEST(LowerPrecision, KeepsTypesOfInputsAndOutputs) {
   const ValueId x = g.input("x", {DType::f32, Shape{5, 8}});
   g.output(g.op("Relu", {linear(g, x, 8, 1, true)})).output(x);
   const Graph result = after(g.graph, {"lower_precision"}, bf16());
-  if (find_gemm(best_isa(), DType::bf16, DType::bf16)) EXPECT_EQ(histogram(result), "Cast 2, Chain 1, Linear 1") << result.to_text();
+  if (find_gemm(best_isa(), DType::bf16, DType::bf16))
+    EXPECT_EQ(histogram(result), "Cast 2, Chain 1, Linear 1") << result.to_text();
   for (ValueId id : result.outputs) EXPECT_EQ(result.dtype(id), DType::f32);
   const auto inputs = g.random_inputs();
   expect_close(op_by_op(result, inputs)[0], op_by_op(g.graph, inputs)[0], 0x1p-6);
@@ -552,7 +571,8 @@ TEST(LowerPrecision, KeepsTypesOfInputsAndOutputs) {
 TEST(LowerPrecision, WeightsAndMasksThatAreComputedStayF32) {
   SmallGraph g;
   const ValueId x = g.input("x", {DType::f32, Shape{5, 8}});
-  const ValueId w = g.op("Exp", {g.input("w", {DType::f32, Shape{8, 6}})}), bias = g.op("Exp", {g.input("bias", {DType::f32, Shape{6}})});
+  const ValueId w = g.op("Exp", {g.input("w", {DType::f32, Shape{8, 6}})}),
+                bias = g.op("Exp", {g.input("bias", {DType::f32, Shape{6}})});
   g.output(g.op("Linear", {x, w, bias}));
   const ValueId scale = g.op("Exp", {g.input("scale", {DType::f32, Shape{8}})});
   g.output(g.op("LayerNormalization", {x, scale}));
@@ -604,7 +624,10 @@ TEST(Passes, EachMayBeLeftOut) {
   y = g.transpose(g.reshape(y, {2, 8, 64}), {0, 2, 1});
   y = g.op("LayerNormalization", {y, g.constant(random_f32({8}, 4)), g.constant(random_f32({8}, 5))});
   const auto head = [&](uint32_t seed) {
-    return g.transpose(g.reshape(g.op("Add", {g.op("MatMul", {y, g.constant(random_f32({8, 8}, seed))}), g.constant(random_f32({8}, seed + 1))}), {2, 64, 2, 4}), {0, 2, 1, 3});
+    return g.transpose(
+        g.reshape(g.op("Add", {g.op("MatMul", {y, g.constant(random_f32({8, 8}, seed))}), g.constant(random_f32({8}, seed + 1))}),
+                  {2, 64, 2, 4}),
+        {0, 2, 1, 3});
   };
   const ValueId q = head(31), k = head(33), v = head(35);
   const ValueId scores = g.op("Div", {g.op("MatMul", {q, g.transpose(k, {0, 1, 3, 2})}), g.constant(number(2))});
