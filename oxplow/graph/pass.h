@@ -9,6 +9,9 @@ namespace oxplow {
 
 enum class Precision { f32, bf16 };
 
+// Whether products and convolutions have bf16 kernels in this tier; elsewhere Precision::bf16 gains nothing and callers fall back to f32.
+bool computes_in_bf16(Isa isa);
+
 struct PassOptions {
   Precision precision = Precision::f32;
   // Passes not to run, by name ("fuse_chains"): for the ladder and for bisecting a wrong answer.

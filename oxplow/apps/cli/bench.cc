@@ -114,11 +114,15 @@ nlohmann::ordered_json report(const BenchFlags& flags, const std::vector<Worker>
 
 void print_table(const nlohmann::ordered_json& r) {
   const auto number = [&](const char* group, const char* key) { return r[group][key].get<double>(); };
-  std::printf("%s  %s  batch %d  %d worker(s) x %d thread(s)  %s\n", r["model"].get<std::string>().c_str(), r["precision"].get<std::string>().c_str(),
-              r["batch"].get<int>(), r["workers"].get<int>(), r["threads"].get<int>(), r["isa"].get<std::string>().c_str());
-  std::printf("  samples/s   median %9.2f   best %9.2f\n", number("samples_per_second", "median"), number("samples_per_second", "best"));
-  std::printf("  latency ms  p50 %9.3f   p90 %9.3f   p99 %9.3f\n", number("latency_ms", "p50"), number("latency_ms", "p90"), number("latency_ms", "p99"));
-  std::printf("  load %.1f ms   first run %.1f ms   peak memory %.0f MB\n", r["load_ms"].get<double>(), r["first_ms"].get<double>(), r["peak_rss_mb"].get<double>());
+  std::printf("%s  %s  batch %d  %d worker(s) x %d thread(s)  %s\n", r["model"].get<std::string>().c_str(),
+              r["precision"].get<std::string>().c_str(), r["batch"].get<int>(), r["workers"].get<int>(), r["threads"].get<int>(),
+              r["isa"].get<std::string>().c_str());
+  std::printf("  samples/s   median %9.2f   best %9.2f\n", number("samples_per_second", "median"),
+              number("samples_per_second", "best"));
+  std::printf("  latency ms  p50 %9.3f   p90 %9.3f   p99 %9.3f\n", number("latency_ms", "p50"), number("latency_ms", "p90"),
+              number("latency_ms", "p99"));
+  std::printf("  load %.1f ms   first run %.1f ms   peak memory %.0f MB\n", r["load_ms"].get<double>(),
+              r["first_ms"].get<double>(), r["peak_rss_mb"].get<double>());
 }
 
 Status bench(const BenchFlags& flags) {
@@ -144,9 +148,12 @@ void add_bench(CLI::App& app, int& status) {
   auto flags = std::make_shared<BenchFlags>();
   CLI::App* command = app.add_subcommand("bench", "time a model on made-up inputs");
   add_model_flags(*command, flags->model);
-  command->add_option("--input", flags->inputs, "NAME=FILE.npy, once for each input: time these instead of made-up ones (samples are counted by --batch)");
+  command->add_option("--input", flags->inputs,
+                      "NAME=FILE.npy, once for each input: time these instead of made-up ones (samples are counted by --batch)");
   command->add_option("--batch", flags->batch, "samples a run")->check(CLI::Range(1, 1 << 20))->capture_default_str();
-  command->add_option("--workers", flags->workers, "copies of the model that run side by side, the threads shared out among them")->check(CLI::Range(1, 1024))->capture_default_str();
+  command->add_option("--workers", flags->workers, "copies of the model that run side by side, the threads shared out among them")
+      ->check(CLI::Range(1, 1024))
+      ->capture_default_str();
   command->add_option("--seconds", flags->seconds, "how long to time")->check(CLI::Range(0.01, 3600.0))->capture_default_str();
   command->add_option("--json", flags->json, "write the figures to a file (-: standard output)");
   command->callback([flags, &status] {

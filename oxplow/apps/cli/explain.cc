@@ -30,7 +30,9 @@ struct Row {
 // The least time by this machine's peaks: computing, or moving the operands from the nearest cache that could hold them.
 double limit_ms(const PlannedStep& step, const MachinePeaks& peaks) {
   const double gflops = step.bf16 && peaks.bf16_gflops > 0 ? peaks.bf16_gflops : peaks.f32_gflops;
-  const double bandwidth = step.cost.bytes < 1.5e6 * peaks.threads ? peaks.l2_gbps : step.cost.bytes < 16e6 && peaks.l3_gbps > 0 ? peaks.l3_gbps : peaks.dram_gbps;
+  const double bandwidth = step.cost.bytes < 1.5e6 * peaks.threads       ? peaks.l2_gbps
+                           : step.cost.bytes < 16e6 && peaks.l3_gbps > 0 ? peaks.l3_gbps
+                                                                         : peaks.dram_gbps;
   return std::max(step.cost.flops / gflops, step.cost.bytes / bandwidth) / 1e6;
 }
 
@@ -73,12 +75,14 @@ Result<Profile> profile(OpenModel& open, const ExplainFlags& flags, const Tensor
 }
 
 void print_table(const Profile& p) {
-  std::printf("%4s  %-14s %-26s %9s %8s %6s %8s  %-34s %s\n", "#", "op", "result", "GFLOP", "ms", "%time", "%limit", "kernel", "why / node");
+  std::printf("%4s  %-14s %-26s %9s %8s %6s %8s  %-34s %s\n", "#", "op", "result", "GFLOP", "ms", "%time", "%limit", "kernel",
+              "why / node");
   int i = 0;
   for (const Row& row : p.rows) {
     const PlannedStep& s = *row.step;
-    std::printf("%4d  %-14s %-26s %9.4f %8.4f %6.2f %8.1f  %-34s %s [%s]\n", i++, s.op.c_str(), s.result.c_str(), s.cost.flops / 1e9, row.ms, 100 * row.ms / p.wall_ms,
-                100 * row.limit_ms / row.ms, s.step->kernel.c_str(), s.step->why.c_str(), s.node.c_str());
+    std::printf("%4d  %-14s %-26s %9.4f %8.4f %6.2f %8.1f  %-34s %s [%s]\n", i++, s.op.c_str(), s.result.c_str(),
+                s.cost.flops / 1e9, row.ms, 100 * row.ms / p.wall_ms, 100 * row.limit_ms / row.ms, s.step->kernel.c_str(),
+                s.step->why.c_str(), s.node.c_str());
   }
   std::printf("%zu steps, %.3f ms a run; %.1f %% of it accounted for\n", p.rows.size(), p.wall_ms, 100 * p.sum_ms / p.wall_ms);
 }
@@ -87,8 +91,15 @@ nlohmann::ordered_json to_json(const Profile& p) {
   nlohmann::ordered_json steps = nlohmann::ordered_json::array();
   for (const Row& row : p.rows) {
     const PlannedStep& s = *row.step;
-    steps.push_back({{"op", s.op}, {"node", s.node}, {"result", s.result}, {"kernel", s.step->kernel}, {"why", s.step->why},
-                     {"gflop", s.cost.flops / 1e9}, {"ms", row.ms}, {"percent_of_time", 100 * row.ms / p.wall_ms}, {"percent_of_limit", 100 * row.limit_ms / row.ms}});
+    steps.push_back({{"op", s.op},
+                     {"node", s.node},
+                     {"result", s.result},
+                     {"kernel", s.step->kernel},
+                     {"why", s.step->why},
+                     {"gflop", s.cost.flops / 1e9},
+                     {"ms", row.ms},
+                     {"percent_of_time", 100 * row.ms / p.wall_ms},
+                     {"percent_of_limit", 100 * row.limit_ms / row.ms}});
   }
   return {{"wall_ms", p.wall_ms}, {"accounted_percent", 100 * p.sum_ms / p.wall_ms}, {"steps", steps}};
 }

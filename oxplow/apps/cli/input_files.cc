@@ -20,18 +20,22 @@ Result<std::vector<Tensor>> read_inputs(const std::vector<std::string>& flags, c
     if (equals == std::string::npos) return Error{ErrorCode::invalid_argument, "--input " + text + ": want NAME=FILE.npy"};
     const std::string name = text.substr(0, equals);
     OXPLOW_ASSIGN(Tensor tensor, read_tensor(text.substr(equals + 1)));
-    if (!given.emplace(name, std::move(tensor)).second) return Error{ErrorCode::invalid_argument, "--input " + name + " is given twice"};
+    if (!given.emplace(name, std::move(tensor)).second)
+      return Error{ErrorCode::invalid_argument, "--input " + name + " is given twice"};
   }
   std::vector<Tensor> inputs;
   std::string known;
   for (const DeclaredInput& input : model.inputs()) known += (known.empty() ? "'" : ", '") + input.name + "'";
   for (const auto& [name, tensor] : given) {
     const auto named = [&](const DeclaredInput& input) { return input.name == name; };
-    if (std::none_of(model.inputs().begin(), model.inputs().end(), named)) return Error{ErrorCode::invalid_argument, "the model has no input '" + name + "'; it has " + known};
+    if (std::none_of(model.inputs().begin(), model.inputs().end(), named))
+      return Error{ErrorCode::invalid_argument, "the model has no input '" + name + "'; it has " + known};
   }
   for (const DeclaredInput& input : model.inputs()) {
     auto it = given.find(input.name);
-    if (it == given.end()) return Error{ErrorCode::invalid_argument, "the model's input '" + input.name + "' is not given: add --input " + input.name + "=FILE.npy"};
+    if (it == given.end())
+      return Error{ErrorCode::invalid_argument,
+                   "the model's input '" + input.name + "' is not given: add --input " + input.name + "=FILE.npy"};
     inputs.push_back(it->second);
   }
   return inputs;

@@ -10,13 +10,23 @@ namespace oxplow::cli {
 
 void add_model_flags(CLI::App& command, ModelFlags& flags) {
   command.add_option("MODEL", flags.path, "an ONNX model")->required();
-  command.add_option("--precision", flags.precision, "what to compute in")->check(CLI::IsMember({"fp32", "bf16", "int8", "auto"}))->capture_default_str();
-  command.add_option("--threads", flags.threads, "threads to keep busy (default: OXPLOW_THREADS, OMP_NUM_THREADS, or what this process may use)")->check(CLI::Range(1, 1024));
+  command.add_option("--precision", flags.precision, "what to compute in")
+      ->check(CLI::IsMember({"fp32", "bf16", "int8", "auto"}))
+      ->capture_default_str();
+  command
+      .add_option("--threads", flags.threads,
+                  "threads to keep busy (default: OXPLOW_THREADS, OMP_NUM_THREADS, or what this process may use)")
+      ->check(CLI::Range(1, 1024));
   command.add_option("--dim", flags.dims, "NAME=N: the extent of an open axis, e.g. sequence=128");
   std::vector<std::string> passes;
   for (const NamedPass& pass : all_passes()) passes.emplace_back(pass.name);
-  command.add_option("--skip-pass", flags.skip_passes, "leave a graph pass out (to see what it gains, or which one a difference comes from)")->check(CLI::IsMember(passes));
-  command.add_option("--convolution", flags.convolution, "convolve by this only: without Winograd, or by plain loops (to see what kernels gain)")
+  command
+      .add_option("--skip-pass", flags.skip_passes,
+                  "leave a graph pass out (to see what it gains, or which one a difference comes from)")
+      ->check(CLI::IsMember(passes));
+  command
+      .add_option("--convolution", flags.convolution,
+                  "convolve by this only: without Winograd, or by plain loops (to see what kernels gain)")
       ->check(CLI::IsMember({"direct", "plain", "plain_channels_last"}));
 }
 
@@ -43,9 +53,11 @@ Result<OpenModel> open_model(const ModelFlags& flags, std::optional<int> threads
   options.passes.skip = flags.skip_passes;
   options.passes.convolution = flags.convolution;
   open.precision = flags.precision == "auto" ? "fp32" : flags.precision;
-  if (open.precision == "int8") return Error{ErrorCode::unsupported, "--precision int8 needs a quantized model, which this version cannot read yet; use fp32 or bf16"};
-  if (open.precision == "bf16" && !has_bf16(open.isa)) {
-    std::fprintf(stderr, "oxplow: note: %s has no bf16 instructions; computing in fp32\n", std::string(name_of(open.isa)).c_str());
+  if (open.precision == "int8")
+    return Error{ErrorCode::unsupported,
+                 "--precision int8 needs a quantized model, which this version cannot read yet; use fp32 or bf16"};
+  if (open.precision == "bf16" && !computes_in_bf16(open.isa)) {
+    std::fprintf(stderr, "oxplow: note: no bf16 kernels for %s; computing in fp32\n", std::string(name_of(open.isa)).c_str());
     open.precision = "fp32";
   }
   if (open.precision == "bf16") options.passes.precision = Precision::bf16;
@@ -60,7 +72,8 @@ Result<std::map<std::string, int64_t>> extents_of(const ModelFlags& flags) {
     const size_t equals = text.find('=');
     int64_t value = 0;
     const char* end = text.data() + text.size();
-    const bool whole = equals != std::string::npos && std::from_chars(text.data() + equals + 1, end, value).ptr == end && value > 0;
+    const bool whole =
+        equals != std::string::npos && std::from_chars(text.data() + equals + 1, end, value).ptr == end && value > 0;
     if (!whole) return Error{ErrorCode::invalid_argument, "--dim " + text + ": want NAME=N with N > 0"};
     extents[text.substr(0, equals)] = value;
   }

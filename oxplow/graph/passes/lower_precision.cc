@@ -21,13 +21,15 @@ std::optional<std::vector<size_t>> convertible_inputs(const Graph& graph, const 
   if (op == "Conv") {
     const Shape& w = graph.shape(node.inputs[1]);
     const bool depthwise = node.attributes.integer("group", 1) == w[0] && w[1] == 1 && w[0] > 1;
-    const bool there = depthwise ? find_depthwise(isa, DType::bf16) != nullptr : find_conv(isa, DType::bf16, DType::bf16, w[1]) != nullptr;
+    const bool there =
+        depthwise ? find_depthwise(isa, DType::bf16) != nullptr : find_conv(isa, DType::bf16, DType::bf16, w[1]) != nullptr;
     return there ? std::optional(std::vector<size_t>{0, 3}) : std::nullopt;
   }
   if (op == "Linear" && find_gemm(isa, DType::bf16, DType::bf16)) return std::vector<size_t>{0, 3};
   if (op == "LayerNormalization") return std::vector<size_t>{0, 3};
   if (op == "Attention" && find_attention(isa, DType::bf16)) return std::vector<size_t>{0, 1, 2};
-  if (node.op->view || op == "MaxPool" || op == "AveragePool" || op == "Softmax" || op.starts_with("Reduce")) return std::vector<size_t>{0};
+  if (node.op->view || op == "MaxPool" || op == "AveragePool" || op == "Softmax" || op.starts_with("Reduce"))
+    return std::vector<size_t>{0};
   if (op == "Concat" || op == "Chain") {
     std::vector<size_t> all(node.inputs.size());
     for (size_t i = 0; i < all.size(); ++i) all[i] = i;
@@ -81,7 +83,8 @@ class Lowering {
   Status widen_channels(Graph::NodeIterator it) {
     if (!it->is("Conv") || it->attributes.integer("group", 1) != 1 || !graph_.constant(it->inputs[1])) return {};
     const int64_t channels = graph_.shape(it->inputs[1])[1];
-    if (find_conv(isa_, DType::bf16, DType::bf16, channels) || !find_conv(isa_, DType::bf16, DType::bf16, channels + 1)) return {};
+    if (find_conv(isa_, DType::bf16, DType::bf16, channels) || !find_conv(isa_, DType::bf16, DType::bf16, channels + 1))
+      return {};
     const auto pad = [&](ValueId value, int axis) -> Result<ValueId> {
       std::vector<int64_t> pads(8, 0);
       pads[static_cast<size_t>(4 + axis)] = 1;
@@ -148,3 +151,11 @@ Result<bool> lower_precision(Graph& graph, const PassContext& context) {
 }
 
 }  // namespace oxplow::passes
+
+namespace oxplow {
+
+bool computes_in_bf16(Isa isa) {
+  return find_gemm(isa, DType::bf16, DType::bf16) != nullptr && find_conv(isa, DType::bf16, DType::bf16, 64) != nullptr;
+}
+
+}  // namespace oxplow

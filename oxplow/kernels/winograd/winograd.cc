@@ -1,5 +1,7 @@
 #include "oxplow/kernels/winograd/winograd.h"
 
+#include <algorithm>
+
 namespace oxplow {
 
 #define OXPLOW_KERNEL(tier) OXPLOW_ON_##tier(namespace tier { extern const WinogradKernels winograd_kernels; })
@@ -21,9 +23,45 @@ bool winograd_applies(const ConvArgs& args) {
          args.dilation_w == 1;
 }
 
-const WinogradKernel* find_winograd(Isa isa, const ConvArgs& args, int) {
+namespace {
+
+// Rates that weigh the alternatives, measured on servers of two cores with weights not in cache: only their ratios matter. They are
+// the same for every number of threads, as the choice must be: the algorithms round differently.
+constexpr double kFlops = 300e9;       // of products in the register tile
+constexpr double kWeightBytes = 25e9;  // a second, from memory
+constexpr double kTransformBytes = 120e9;
+
+// Seconds: products or the reading of weights, whichever takes longer.
+double product_seconds(double flops, double weight_bytes) { return std::max(flops / kFlops, weight_bytes / kWeightBytes); }
+
+double direct_seconds(const ConvArgs& args) {
+  const double weights = 9.0 * static_cast<double>(args.in_channels * args.out_channels);
+  const double pixels = static_cast<double>(args.batch * args.out_h * args.out_w);
+  return product_seconds(2 * weights * pixels, 4 * weights);
+}
+
+double winograd_seconds(const ConvArgs& args, int m) {
+  const int64_t points = int64_t{m + 2} * (m + 2);
+  const int64_t tiles = args.batch * ((args.out_h + m - 1) / m) * ((args.out_w + m - 1) / m);
+  const double weights = static_cast<double>(points * args.in_channels * args.out_channels);
+  const double transformed = static_cast<double>(points * tiles * (args.in_channels + args.out_channels));
+  return product_seconds(2 * weights * static_cast<double>(tiles), 4 * weights) +
+         8 * transformed / kTransformBytes;  // written once, read once
+}
+
+}  // namespace
+
+const WinogradKernel* find_winograd(Isa isa, const ConvArgs& args) {
   if (!winograd_applies(args)) return nullptr;
-  return &winograd_kernels(isa).kernels[0];
+  const WinogradKernel* best = nullptr;
+  double least = direct_seconds(args);
+  for (const WinogradKernel& kernel : winograd_kernels(isa).kernels) {
+    const double seconds = winograd_seconds(args, kernel.output_tile);
+    if (seconds >= least) continue;
+    least = seconds;
+    best = &kernel;
+  }
+  return best;
 }
 
 }  // namespace oxplow

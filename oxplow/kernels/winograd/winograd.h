@@ -50,8 +50,9 @@ const WinogradKernels& winograd_kernels(Isa isa);
 
 // Whether the geometry is one that these kernels compute: 3x3, stride 1, dilation 1.
 bool winograd_applies(const ConvArgs& args);
-// The kernel expected to beat direct convolution most, or null where direct is expected to win. A rule of thumb from
-// measurements, to be confirmed by measuring. `threads` as in WinogradKernel.
-const WinogradKernel* find_winograd(Isa isa, const ConvArgs& args, int threads);
+// The kernel expected to beat direct convolution most, or null where direct is expected to win: by counting products, transforms
+// and, decisive for small images with many channels, the bytes of weights that come from memory (m = 4 has four times those
+// of direct convolution).
+const WinogradKernel* find_winograd(Isa isa, const ConvArgs& args);
 
 }  // namespace oxplow
