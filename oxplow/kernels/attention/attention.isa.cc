@@ -1,5 +1,6 @@
 #include "oxplow/kernels/attention/attention.h"
 
+#include "oxplow/kernels/attention/decode.h"
 #include "oxplow/kernels/attention/panel.h"
 #include "oxplow/kernels/attention/transpose.h"
 #include "oxplow/kernels/simd/math.h"
@@ -28,7 +29,14 @@ int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 int64_t query_vectors(const AttentionArgs& args) { return divide_up(args.queries, kWidth); }
 int64_t query_panels(const AttentionArgs& args) { return divide_up(query_vectors(args), kMaxVectors); }
 
-int64_t tasks(const AttentionArgs& args) { return args.batch * args.heads * query_panels(args); }
+// Few queries: a task is a head of keys, and its rows are the queries of all heads that share it.
+bool decodes(const AttentionArgs& args) { return args.queries <= kDecodeRows; }
+int64_t decode_rows(const AttentionArgs& args) { return args.heads / args.kv_heads * args.queries; }
+
+int64_t tasks(const AttentionArgs& args) {
+  if (decodes(args)) return args.queries == 0 ? 0 : args.batch * args.kv_heads;
+  return args.batch * args.heads * query_panels(args);
+}
 
 // The scratch of a worker: arrays of floats, each aligned to 64 bytes.
 struct Scratch {
@@ -48,6 +56,17 @@ Scratch scratch_of(const AttentionArgs& args, char* memory) {
   };
   s.queries = take(args.head_dim * kMaxLanes);
   s.out_row = divide_up(args.value_dim, kWidth) * kWidth;
+  if (decodes(args)) {
+    const int64_t rows = decode_rows(args);
+    s.queries = take(rows * divide_up(args.head_dim, kWidth) * kWidth);
+    s.out = take(rows * s.out_row);
+    s.scores = take(kDecodeRows * kDecodeKeys);
+    s.greatest = take(rows);
+    s.total = take(rows);
+    s.factor = take(kDecodeRows);
+    s.bytes = used;
+    return s;
+  }
   s.out = take(s.out_row * kMaxLanes);
   s.scores = take(smaller(args.keys, kKeyBlock) * kMaxLanes);
   s.block_greatest = take(kMaxLanes);
@@ -289,9 +308,102 @@ struct Panel {
   }
 };
 
+// A head of keys, and the few queries that look at it.
+template <typename T>
+struct Decode {
+  const AttentionArgs& args;
+  Scratch s;
+  int64_t batch, kv_head;
+
+  OXPLOW_INLINE int64_t head_of(int64_t row) const { return kv_head * (args.heads / args.kv_heads) + row / args.queries; }
+  OXPLOW_INLINE int64_t q_row() const { return divide_up(args.head_dim, kWidth) * kWidth; }
+
+  OXPLOW_INLINE void load_queries(int64_t rows) const {
+    const F32 scale = F32::broadcast(args.scale * 1.44269504f);
+    for (int64_t r = 0; r < rows; ++r) {
+      const T* q =
+          static_cast<const T*>(args.q) + batch * args.q_batch + r % args.queries * args.q_row + head_of(r) * args.q_head;
+      for (int64_t d = 0; d < args.head_dim; d += kWidth) {
+        (load_f32(q + d, smaller(args.head_dim - d, kWidth)) * scale).store(s.queries + r * q_row() + d);
+      }
+      for (int64_t d = 0; d < s.out_row; d += kWidth) F32::zero().store(s.out + r * s.out_row + d);
+      s.greatest[r] = -__builtin_inff();
+      s.total[r] = 0;
+    }
+  }
+
+  // Masks the scores of row `r` for keys [begin, begin + n), and makes them weights.
+  OXPLOW_INLINE void weigh(int64_t r, int64_t begin, int64_t n, float* scores, float* factor) const {
+    const int64_t query = r % args.queries;
+    if (args.mask != nullptr) {
+      const float* mask = args.mask + batch * args.mask_batch + head_of(r) * args.mask_head + query * args.mask_query;
+      for (int64_t j = 0; j < n; ++j) scores[j] += mask[(begin + j) * args.mask_key] * 1.44269504f;
+    }
+    const int64_t whole = divide_up(n, kWidth) * kWidth;
+    int64_t seen = n;
+    if (args.causal) seen = larger(0, smaller(n, query + args.causal_offset + 1 - begin));
+    for (int64_t j = seen; j < whole; ++j) scores[j] = -__builtin_inff();
+    F32 best = F32::broadcast(s.greatest[r]);
+    for (int64_t j = 0; j < whole; j += kWidth) best = max(F32::load(scores + j), best);
+    const float now = max_of(best);
+    const F32 least = F32::broadcast(now == -__builtin_inff() ? 0 : now);
+    alignas(64) float before[kWidth];
+    exp2_of_negative(F32::broadcast(s.greatest[r]) - least).store(before);
+    *factor = before[0];
+    s.greatest[r] = now;
+    F32 total = F32::zero();
+    for (int64_t j = 0; j < whole; j += kWidth) {
+      const F32 weight = exp2_of_negative(F32::load(scores + j) - least);
+      weight.store(scores + j);
+      total = total + weight;
+    }
+    s.total[r] = s.total[r] * *factor + sum(total);
+  }
+
+  template <int kR>
+  OXPLOW_INLINE void add(int64_t row, int64_t begin, int64_t n) const {
+    const T* k = static_cast<const T*>(args.k) + batch * args.k_batch + kv_head * args.k_head + begin * args.k_row;
+    const T* v = static_cast<const T*>(args.v) + batch * args.v_batch + kv_head * args.v_head + begin * args.v_row;
+    decode_scores<kR>(k, args.k_row, n, args.head_dim, s.queries + row * q_row(), q_row(), s.scores);
+    for (int r = 0; r < kR; ++r) weigh(row + r, begin, n, s.scores + r * kDecodeKeys, s.factor + r);
+    decode_values<kR>(v, args.v_row, n, args.value_dim, s.scores, s.factor, s.out + row * s.out_row, s.out_row);
+  }
+
+  __attribute__((noinline)) void run() const {
+    const int64_t rows = decode_rows(args);
+    load_queries(rows);
+    int64_t keys = args.keys;
+    if (args.causal) keys = larger(0, smaller(keys, args.queries + args.causal_offset));
+    for (int64_t begin = 0; begin < keys; begin += kDecodeKeys) {
+      const int64_t n = smaller(kDecodeKeys, keys - begin);
+      for (int64_t row = 0; row < rows; row += kDecodeRows) {
+        switch (smaller(kDecodeRows, rows - row)) {
+          case 1: add<1>(row, begin, n); break;
+          case 2: add<2>(row, begin, n); break;
+          case 3: add<3>(row, begin, n); break;
+          default: add<4>(row, begin, n); break;
+        }
+      }
+    }
+    for (int64_t r = 0; r < rows; ++r) {
+      const F32 factor = F32::broadcast(s.total[r] == 0 ? 0 : 1 / s.total[r]);
+      T* y = static_cast<T*>(args.y) + batch * args.y_batch + r % args.queries * args.y_row + head_of(r) * args.y_head;
+      for (int64_t d = 0; d < args.value_dim; d += kWidth) {
+        store_f32(F32::load(s.out + r * s.out_row + d) * factor, y + d, smaller(args.value_dim - d, kWidth));
+      }
+    }
+  }
+};
+
 template <typename T>
 void run(const AttentionArgs& args, int64_t task_begin, int64_t task_end, void* scratch) {
   const Scratch s = scratch_of<T>(args, static_cast<char*>(scratch));
+  if (decodes(args)) {
+    for (int64_t task = task_begin; task < task_end; ++task) {
+      Decode<T>{args, s, task / args.kv_heads, task % args.kv_heads}.run();
+    }
+    return;
+  }
   RowCopy<T> keys_copy, values_copy;
   const int64_t panels = query_panels(args);
   for (int64_t task = task_begin; task < task_end; ++task) {
