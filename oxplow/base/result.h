@@ -80,7 +80,7 @@ Error in_context(const std::string& context, Error error);
 #define OXPLOW_ASSIGN_AT(id, target, ...) OXPLOW_ASSIGN_NAMED(id, target, __VA_ARGS__)
 #define OXPLOW_ASSIGN_NAMED(id, target, ...)                       \
   auto oxplow_result_##id = (__VA_ARGS__);                         \
-  if (!oxplow_result_##id.ok()) return oxplow_result_##id.error();   \
+  if (!oxplow_result_##id.ok()) return oxplow_result_##id.error(); \
   target = oxplow_result_##id.take()
 
 }  // namespace oxplow

@@ -51,9 +51,7 @@ class Dims {
     for (int i = at; i + 1 < rank_; ++i) (*this)[i] = (*this)[i + 1];
     --rank_;
   }
-  bool operator==(const Dims& other) const {
-    return std::equal(begin(), end(), other.begin(), other.end());
-  }
+  bool operator==(const Dims& other) const { return std::equal(begin(), end(), other.begin(), other.end()); }
 
  private:
   std::array<int64_t, kMaxRank> values_{};

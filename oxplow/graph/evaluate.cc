@@ -31,7 +31,8 @@ Status copy(const Operand& source, const void* from, const Operand& target, void
 }
 
 // A view op's output, made dense by copying.
-Status copy_view(const OpSpec& op, const InferContext& infer, Operand source, const void* data, int output, Tensor& result, const Machine& machine) {
+Status copy_view(const OpSpec& op, const InferContext& infer, Operand source, const void* data, int output, Tensor& result,
+                 const Machine& machine) {
   auto view = op.view(infer, result.shape(), output);
   OXPLOW_CHECK(view.has_value());  // dense inputs always allow one
   source.type.shape = result.shape();

@@ -61,7 +61,8 @@ void Execution::run(std::span<const void* const> inputs, std::span<void* const> 
   pool.run(phases_);
 }
 
-void Execution::run_profiled(std::span<const void* const> inputs, std::span<void* const> outputs, ThreadPool& pool, std::span<double> seconds) {
+void Execution::run_profiled(std::span<const void* const> inputs, std::span<void* const> outputs, ThreadPool& pool,
+                             std::span<double> seconds) {
   using Clock = std::chrono::steady_clock;
   bind(inputs, outputs);
   auto start = Clock::now();

@@ -17,7 +17,8 @@ class Execution {
   // Reads inputs and writes outputs of the plan's types, dense, in the order of the graph.
   void run(std::span<const void* const> inputs, std::span<void* const> outputs, ThreadPool& pool);
   // The same, step by step; adds each step's wall time to `seconds` (beside plan().steps).
-  void run_profiled(std::span<const void* const> inputs, std::span<void* const> outputs, ThreadPool& pool, std::span<double> seconds);
+  void run_profiled(std::span<const void* const> inputs, std::span<void* const> outputs, ThreadPool& pool,
+                    std::span<double> seconds);
 
  private:
   struct BoundPhase {

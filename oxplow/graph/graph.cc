@@ -49,7 +49,8 @@ Result<std::vector<ValueId>> Graph::emit(NodeIterator at, std::string_view op, s
                                          Attributes attributes, int output_count) {
   const OpSpec* spec = find_op(op);
   if (spec == nullptr) return Error{ErrorCode::internal, "no op named " + std::string(op)};
-  Node node{.op = spec, .name = std::move(name), .attributes = std::move(attributes), .inputs = std::move(node_inputs), .outputs = {}};
+  Node node{
+      .op = spec, .name = std::move(name), .attributes = std::move(attributes), .inputs = std::move(node_inputs), .outputs = {}};
   for (int i = 0; i < output_count; ++i) {
     node.outputs.push_back(add_value(node.name + (i == 0 ? "" : ":" + std::to_string(i))));
   }
@@ -143,18 +144,22 @@ Status Graph::verify() const {
     const std::string where = "node " + node.name + " (" + node.op->name + ")";
     for (ValueId id : node.inputs) {
       if (id != kNoValue && !known[static_cast<size_t>(id)]) {
-        return Error{ErrorCode::invalid_model, where + " reads '" + (*this)[id].name + "', which nothing before it writes: the graph has a cycle or a dangling input"};
+        return Error{ErrorCode::invalid_model,
+                     where + " reads '" + (*this)[id].name +
+                         "', which nothing before it writes: the graph has a cycle or a dangling input"};
       }
     }
     for (ValueId id : node.outputs) {
       if (id == kNoValue) continue;
-      if (known[static_cast<size_t>(id)]) return Error{ErrorCode::invalid_model, where + " writes '" + (*this)[id].name + "' a second time"};
+      if (known[static_cast<size_t>(id)])
+        return Error{ErrorCode::invalid_model, where + " writes '" + (*this)[id].name + "' a second time"};
       if ((*this)[id].producer != &node) return Error{ErrorCode::internal, where + " is not the producer of its output"};
       known[static_cast<size_t>(id)] = true;
     }
   }
   for (ValueId id : outputs) {
-    if (!known[static_cast<size_t>(id)]) return Error{ErrorCode::invalid_model, "nothing writes the output '" + (*this)[id].name + "'"};
+    if (!known[static_cast<size_t>(id)])
+      return Error{ErrorCode::invalid_model, "nothing writes the output '" + (*this)[id].name + "'"};
   }
   return {};
 }
@@ -168,7 +173,9 @@ std::string Graph::to_text() const {
     }
     text += " = " + std::string(node.op->name) + "(";
     for (size_t i = 0; i < node.inputs.size(); ++i) {
-      text += (i ? ", " : "") + (node.inputs[i] == kNoValue ? std::string("-") : (constant(node.inputs[i]) ? "$" : "%") + std::to_string(node.inputs[i]));
+      text += (i ? ", " : "") + (node.inputs[i] == kNoValue
+                                     ? std::string("-")
+                                     : (constant(node.inputs[i]) ? "$" : "%") + std::to_string(node.inputs[i]));
     }
     text += ")  # " + node.name + "\n";
   }

@@ -65,9 +65,7 @@ class Graph {
 
   Value& operator[](ValueId id) { return values[static_cast<size_t>(id)]; }
   const Value& operator[](ValueId id) const { return values[static_cast<size_t>(id)]; }
-  const Tensor* constant(ValueId id) const {
-    return id == kNoValue || !(*this)[id].constant ? nullptr : &*(*this)[id].constant;
-  }
+  const Tensor* constant(ValueId id) const { return id == kNoValue || !(*this)[id].constant ? nullptr : &*(*this)[id].constant; }
   Node* producer(ValueId id) const { return id == kNoValue ? nullptr : (*this)[id].producer; }
   // The producer if it is an op of that name, else null.
   Node* producer(ValueId id, std::string_view op_name) const {

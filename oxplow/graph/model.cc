@@ -6,7 +6,8 @@
 
 namespace oxplow {
 
-Result<std::unique_ptr<Model>> Model::load(const std::filesystem::path& path, const ModelOptions& options, std::shared_ptr<ThreadPool> pool) {
+Result<std::unique_ptr<Model>> Model::load(const std::filesystem::path& path, const ModelOptions& options,
+                                           std::shared_ptr<ThreadPool> pool) {
   OXPLOW_ASSIGN(Graph graph, import_onnx(path));
   return from_graph(std::move(graph), options, std::move(pool));
 }
@@ -25,7 +26,8 @@ std::vector<std::string> Model::output_names() const {
 Result<TensorTypes> Model::input_types(int64_t batch, const std::map<std::string, int64_t>& extents) const {
   TensorTypes types;
   for (const DeclaredInput& input : graph_.declared) {
-    if (!input.dims) return Error{ErrorCode::invalid_argument, "input '" + input.name + "' may have any rank: give a tensor for it (--input)"};
+    if (!input.dims)
+      return Error{ErrorCode::invalid_argument, "input '" + input.name + "' may have any rank: give a tensor for it (--input)"};
     TensorType type{input.dtype, {}};
     for (size_t axis = 0; axis < input.dims->size(); ++axis) {
       const DeclaredDim& dim = (*input.dims)[axis];
@@ -34,7 +36,8 @@ Result<TensorTypes> Model::input_types(int64_t batch, const std::map<std::string
       if (extent < 0 && named != extents.end()) extent = named->second;
       if (extent < 0 && axis == 0) extent = batch;
       if (extent < 0) {
-        return Error{ErrorCode::invalid_argument, "input '" + input.name + "' leaves axis " + std::to_string(axis) + " ('" + dim.symbol + "') open: give it with --dim " +
+        return Error{ErrorCode::invalid_argument, "input '" + input.name + "' leaves axis " + std::to_string(axis) + " ('" +
+                                                      dim.symbol + "') open: give it with --dim " +
                                                       (dim.symbol.empty() ? "NAME" : dim.symbol) + "=N"};
       }
       type.shape.push_back(extent);
@@ -46,23 +49,29 @@ Result<TensorTypes> Model::input_types(int64_t batch, const std::map<std::string
 
 Status Model::check(const TensorTypes& types) const {
   if (types.size() != graph_.declared.size()) {
-    return Error{ErrorCode::invalid_argument, "the model takes " + std::to_string(graph_.declared.size()) + " inputs, not " + std::to_string(types.size())};
+    return Error{ErrorCode::invalid_argument,
+                 "the model takes " + std::to_string(graph_.declared.size()) + " inputs, not " + std::to_string(types.size())};
   }
   std::map<std::string, std::pair<int64_t, std::string>> symbols;
   for (size_t i = 0; i < types.size(); ++i) {
     const DeclaredInput& input = graph_.declared[i];
-    const auto misfit = [&](const std::string& why) { return Error{ErrorCode::invalid_argument, "input '" + input.name + "' is " + to_string(types[i]) + ": " + why}; };
+    const auto misfit = [&](const std::string& why) {
+      return Error{ErrorCode::invalid_argument, "input '" + input.name + "' is " + to_string(types[i]) + ": " + why};
+    };
     if (types[i].dtype != input.dtype) return misfit("the model wants elements of type " + std::string(name_of(input.dtype)));
     if (!input.dims) continue;
-    if (types[i].shape.size() != input.dims->size()) return misfit("the model wants " + std::to_string(input.dims->size()) + " axes");
+    if (types[i].shape.size() != input.dims->size())
+      return misfit("the model wants " + std::to_string(input.dims->size()) + " axes");
     for (size_t axis = 0; axis < input.dims->size(); ++axis) {
       const DeclaredDim& dim = (*input.dims)[axis];
       const int64_t extent = types[i].shape[static_cast<int>(axis)];
-      if (dim.value >= 0 && extent != dim.value) return misfit("axis " + std::to_string(axis) + " must be " + std::to_string(dim.value));
+      if (dim.value >= 0 && extent != dim.value)
+        return misfit("axis " + std::to_string(axis) + " must be " + std::to_string(dim.value));
       if (dim.symbol.empty()) continue;
       const auto [it, fresh] = symbols.try_emplace(dim.symbol, extent, input.name);
       if (!fresh && it->second.first != extent) {
-        return misfit("axis " + std::to_string(axis) + " ('" + dim.symbol + "') is " + std::to_string(it->second.first) + " in input '" + it->second.second + "'");
+        return misfit("axis " + std::to_string(axis) + " ('" + dim.symbol + "') is " + std::to_string(it->second.first) +
+                      " in input '" + it->second.second + "'");
       }
     }
   }

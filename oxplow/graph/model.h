@@ -21,7 +21,8 @@ struct ModelOptions {
 // A loaded model: a graph, and plans for the input shapes it has met. Runs are serialized; the pool is shared with other models.
 class Model {
  public:
-  static Result<std::unique_ptr<Model>> load(const std::filesystem::path& path, const ModelOptions& options, std::shared_ptr<ThreadPool> pool);
+  static Result<std::unique_ptr<Model>> load(const std::filesystem::path& path, const ModelOptions& options,
+                                             std::shared_ptr<ThreadPool> pool);
   static Result<std::unique_ptr<Model>> from_graph(Graph graph, const ModelOptions& options, std::shared_ptr<ThreadPool> pool);
 
   const std::vector<DeclaredInput>& inputs() const { return graph_.declared; }

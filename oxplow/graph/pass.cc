@@ -33,7 +33,8 @@ Result<std::vector<PassReport>> run_passes(Graph& graph, const PassContext& cont
     if (!changed.ok()) return in_context(where(), changed.error());
     if (*changed) {
       graph.remove_dead();
-      if (Status status = infer_and_fold(graph, context.memo, context.machine); !status.ok()) return in_context(where(), status.error());
+      if (Status status = infer_and_fold(graph, context.memo, context.machine); !status.ok())
+        return in_context(where(), status.error());
       if (Status status = graph.verify(); !status.ok()) return in_context(where(), status.error());
     }
     const std::chrono::duration<double, std::milli> elapsed = std::chrono::steady_clock::now() - start;

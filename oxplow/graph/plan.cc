@@ -11,9 +11,9 @@ namespace {
 // Memory that values share: a part of the arena, or an input, output or constant of the graph.
 struct Storage {
   Location::Where where = Location::Where::arena;
-  int index = 0;        // of the graph input, graph output or constant value
-  size_t bytes = 0;     // arena only
-  size_t origin = 0;    // bytes from the start to the storage's element (0, ..., 0): behind the border
+  int index = 0;      // of the graph input, graph output or constant value
+  size_t bytes = 0;   // arena only
+  size_t origin = 0;  // bytes from the start to the storage's element (0, ..., 0): behind the border
   std::string bordered_layout = {};
 };
 
@@ -40,12 +40,17 @@ Border joined(const Border& a, const Border& b) {
 }
 
 Operand operand_of(const Placement& placement, const Tensor* constant = nullptr) {
-  return {.type = placement.type, .strides = placement.strides, .border = placement.border, .constant = constant, .present = placement.storage >= 0};
+  return {.type = placement.type,
+          .strides = placement.strides,
+          .border = placement.border,
+          .constant = constant,
+          .present = placement.storage >= 0};
 }
 
 class Planner {
  public:
-  Planner(const Graph& graph, const Machine& machine) : graph_(graph), machine_(machine), placements_(graph.values.size()), readers_(graph.values.size()) {}
+  Planner(const Graph& graph, const Machine& machine)
+      : graph_(graph), machine_(machine), placements_(graph.values.size()), readers_(graph.values.size()) {}
 
   Result<Plan> plan() {
     note_readers();
@@ -82,7 +87,8 @@ class Planner {
       place(graph_.inputs[i], add_storage(Location::Where::input, static_cast<int>(i)));
     }
     for (size_t id = 0; id < graph_.values.size(); ++id) {
-      if (graph_.values[id].constant) place(static_cast<ValueId>(id), add_storage(Location::Where::constant, static_cast<int>(id)));
+      if (graph_.values[id].constant)
+        place(static_cast<ValueId>(id), add_storage(Location::Where::constant, static_cast<int>(id)));
     }
   }
 
@@ -255,7 +261,8 @@ class Planner {
       const Placement& source = placement(graph_.outputs[k]);
       const Storage& storage = storages_[static_cast<size_t>(source.storage)];
       if (storage.where == Location::Where::output && storage.index == static_cast<int>(k)) continue;
-      add_copy(graph_[graph_.outputs[k]].name, source, dense(source.type, add_storage(Location::Where::output, static_cast<int>(k))));
+      add_copy(graph_[graph_.outputs[k]].name, source,
+               dense(source.type, add_storage(Location::Where::output, static_cast<int>(k))));
     }
   }
 
@@ -280,7 +287,8 @@ class Planner {
     for (size_t i = 0; i < item.inputs.size(); ++i) inputs.push_back(operand_of(item.inputs[i], item.constants[i]));
     for (const Placement& p : item.outputs) outputs.push_back(operand_of(p));
     static const Attributes kNone;
-    const PrepareContext prepare_context{item.node ? item.node->attributes : kNone, inputs, outputs, machine_.isa, machine_.pool, machine_.packs};
+    const PrepareContext prepare_context{
+        item.node ? item.node->attributes : kNone, inputs, outputs, machine_.isa, machine_.pool, machine_.packs};
     PlannedStep planned;
     planned.node = item.name;
     planned.result = to_string(item.outputs[0].type);
@@ -292,7 +300,8 @@ class Planner {
     } else {
       planned.op = item.node->op->name;
       planned.cost = cost_of(*item.node->op, prepare_context);
-      if (!item.node->op->prepare) return Error{ErrorCode::unsupported, std::string(item.node->op->name) + " can only be folded before the run"};
+      if (!item.node->op->prepare)
+        return Error{ErrorCode::unsupported, std::string(item.node->op->name) + " can only be folded before the run"};
       OXPLOW_ASSIGN(planned.step, item.node->op->prepare(prepare_context));
     }
     return planned;

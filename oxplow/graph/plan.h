@@ -22,7 +22,7 @@ struct PlannedStep {
   std::string node;    // the model's name for it
   std::string result;  // type of the first output
   Cost cost;
-  bool bf16 = false;   // computes in bf16, so its limit is bf16's
+  bool bf16 = false;  // computes in bf16, so its limit is bf16's
   std::vector<Location> inputs;
   std::vector<Location> outputs;
   Location workspace;

@@ -15,7 +15,7 @@ enum class Activation : uint8_t {
   gelu,          // x / 2 * (1 + erf(x / sqrt(2)))
   gelu_tanh,     // x / 2 * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3)))
   tanh,
-  leaky_relu,    // x < 0 ? alpha * x : x
+  leaky_relu,  // x < 0 ? alpha * x : x
 };
 
 // What follows a matrix product or convolution: y = activation(sum + bias[n] + residual). The residual has y's element type and its own

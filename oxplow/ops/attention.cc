@@ -11,12 +11,14 @@ namespace {
 
 Result<TensorTypes> infer_attention(const InferContext& c) {
   const Shape &q = c.shape(0), &k = c.shape(1), &v = c.shape(2);
-  if (q.rank() != 4 || k.rank() != 4 || v.rank() != 4 || q[0] != k[0] || q[0] != v[0] || k[1] != v[1] || k[2] != v[2] || q[3] != k[3] || k[2] == 0 || q[2] % k[2] != 0) {
-    return Error{ErrorCode::invalid_model, "attention of " + to_string(c.type(0)) + ", " + to_string(c.type(1)) + " and " + to_string(c.type(2))};
+  if (q.rank() != 4 || k.rank() != 4 || v.rank() != 4 || q[0] != k[0] || q[0] != v[0] || k[1] != v[1] || k[2] != v[2] ||
+      q[3] != k[3] || k[2] == 0 || q[2] % k[2] != 0) {
+    return Error{ErrorCode::invalid_model,
+                 "attention of " + to_string(c.type(0)) + ", " + to_string(c.type(1)) + " and " + to_string(c.type(2))};
   }
   if (c.type(1).dtype != c.type(0).dtype || c.type(2).dtype != c.type(0).dtype || (c.has(3) && c.type(3).dtype != DType::f32)) {
-    return Error{ErrorCode::invalid_model, "attention of " + to_string(c.type(0)) + ", " + to_string(c.type(1)) + " and " + to_string(c.type(2)) +
-                                               ": types differ, or the mask is not f32"};
+    return Error{ErrorCode::invalid_model, "attention of " + to_string(c.type(0)) + ", " + to_string(c.type(1)) + " and " +
+                                               to_string(c.type(2)) + ": types differ, or the mask is not f32"};
   }
   if (c.has(3)) {
     OXPLOW_TRY([&]() -> Status {
@@ -32,8 +34,13 @@ Result<std::unique_ptr<Step>> prepare_attention(const PrepareContext& c) {
   const AttentionKernel* kernel = find_attention(c.isa, c.in(0).type.dtype);
   if (kernel == nullptr) return Error{ErrorCode::unsupported, "attention of " + std::string(name_of(c.in(0).type.dtype))};
   const Operand &q = c.in(0), &k = c.in(1), &v = c.in(2), &y = c.out();
-  AttentionArgs args{.batch = q.type.shape[0], .queries = q.type.shape[1], .keys = k.type.shape[1], .heads = q.type.shape[2],
-                     .kv_heads = k.type.shape[2], .head_dim = q.type.shape[3], .value_dim = v.type.shape[3]};
+  AttentionArgs args{.batch = q.type.shape[0],
+                     .queries = q.type.shape[1],
+                     .keys = k.type.shape[1],
+                     .heads = q.type.shape[2],
+                     .kv_heads = k.type.shape[2],
+                     .head_dim = q.type.shape[3],
+                     .value_dim = v.type.shape[3]};
   args.q_batch = q.strides[0], args.q_row = q.strides[1], args.q_head = q.strides[2];
   args.k_batch = k.strides[0], args.k_row = k.strides[1], args.k_head = k.strides[2];
   args.v_batch = v.strides[0], args.v_row = v.strides[1], args.v_head = v.strides[2];
@@ -47,7 +54,9 @@ Result<std::unique_ptr<Step>> prepare_attention(const PrepareContext& c) {
     args.mask_batch = mask[0], args.mask_head = mask[1], args.mask_query = mask[2], args.mask_key = mask[3];
   }
   const int64_t units = kernel->tasks(args);
-  const double unit_ns = static_cast<double>(args.batch * args.heads * args.queries * args.keys * (args.head_dim + args.value_dim)) / 50 / static_cast<double>(std::max<int64_t>(units, 1));
+  const double unit_ns =
+      static_cast<double>(args.batch * args.heads * args.queries * args.keys * (args.head_dim + args.value_dim)) / 50 /
+      static_cast<double>(std::max<int64_t>(units, 1));
   const int tasks = task_count(units, unit_ns, c.threads());
   const size_t scratch = round_up(kernel->scratch_bytes(args), kCacheLine);
   auto step = make_step(kernel->name, tasks, [=](const Buffers& b, int task, int worker) {
@@ -79,6 +88,12 @@ Cost attention_cost(const PrepareContext& c) {
 }  // namespace
 
 namespace ops {
-constinit const OpSpec Attention{.name = "Attention", .infer = infer_attention, .prepare = prepare_attention, .accepts_input = attention_accepts, .accepts_output = writes_rows, .cost = attention_cost, .required_inputs = 3};
+constinit const OpSpec Attention{.name = "Attention",
+                                 .infer = infer_attention,
+                                 .prepare = prepare_attention,
+                                 .accepts_input = attention_accepts,
+                                 .accepts_output = writes_rows,
+                                 .cost = attention_cost,
+                                 .required_inputs = 3};
 }  // namespace ops
 }  // namespace oxplow

@@ -12,7 +12,8 @@
 
 namespace oxplow {
 
-using Attribute = std::variant<int64_t, float, std::string, std::vector<int64_t>, std::vector<float>, std::vector<std::string>, Tensor>;
+using Attribute =
+    std::variant<int64_t, float, std::string, std::vector<int64_t>, std::vector<float>, std::vector<std::string>, Tensor>;
 
 // An op's named settings. Readers return the default when a name is absent or of another type.
 class Attributes {

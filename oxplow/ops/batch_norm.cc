@@ -10,7 +10,8 @@ namespace {
 Result<TensorTypes> infer_batch_norm(const InferContext& c) {
   if (c.shape(0).rank() < 2) return Error{ErrorCode::invalid_model, "an input of " + to_string(c.shape(0)) + " has no channels"};
   for (int i = 1; i < 5; ++i) {
-    if (!c.has(i) || c.shape(i) != Shape{c.shape(0)[1]}) return Error{ErrorCode::invalid_model, "scale, bias, mean and variance must have one element a channel"};
+    if (!c.has(i) || c.shape(i) != Shape{c.shape(0)[1]})
+      return Error{ErrorCode::invalid_model, "scale, bias, mean and variance must have one element a channel"};
   }
   return TensorTypes{c.type(0)};
 }

@@ -10,7 +10,8 @@ namespace {
 
 Result<TensorTypes> infer_cast(const InferContext& c) {
   const int64_t code = c.attributes.integer("to", -1);
-  if (code < 0 || code > static_cast<int64_t>(DType::boolean)) return Error{ErrorCode::invalid_model, "a cast to type " + std::to_string(code)};
+  if (code < 0 || code > static_cast<int64_t>(DType::boolean))
+    return Error{ErrorCode::invalid_model, "a cast to type " + std::to_string(code)};
   const auto to = static_cast<DType>(code);
   if (bits_of(to) < 8 || bits_of(c.type(0).dtype) < 8) return Error{ErrorCode::unsupported, "casts of 4-bit elements"};
   return TensorTypes{{to, c.shape(0)}};
@@ -66,6 +67,7 @@ bool cast_writes(const PrepareContext& c, int i) { return copies(c.in(0).type.dt
 }  // namespace
 
 namespace ops {
-constinit const OpSpec Cast{.name = "Cast", .infer = infer_cast, .prepare = prepare_cast, .accepts_input = cast_accepts, .accepts_output = cast_writes};
+constinit const OpSpec Cast{
+    .name = "Cast", .infer = infer_cast, .prepare = prepare_cast, .accepts_input = cast_accepts, .accepts_output = cast_writes};
 }  // namespace ops
 }  // namespace oxplow

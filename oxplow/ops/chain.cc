@@ -10,8 +10,15 @@ namespace {
 // About how long one element of a step takes one thread.
 double nanoseconds(EltwiseOp op) {
   switch (op) {
-    case EltwiseOp::exp: case EltwiseOp::erf: case EltwiseOp::tanh: case EltwiseOp::sigmoid: case EltwiseOp::silu:
-    case EltwiseOp::gelu: case EltwiseOp::gelu_tanh: case EltwiseOp::log: case EltwiseOp::pow: return 1.0;
+    case EltwiseOp::exp:
+    case EltwiseOp::erf:
+    case EltwiseOp::tanh:
+    case EltwiseOp::sigmoid:
+    case EltwiseOp::silu:
+    case EltwiseOp::gelu:
+    case EltwiseOp::gelu_tanh:
+    case EltwiseOp::log:
+    case EltwiseOp::pow: return 1.0;
     default: return 0.05;
   }
 }
@@ -27,7 +34,8 @@ Result<ChainArgs> chain_args(const PrepareContext& context, std::span<const Chai
     for (Dims& s : strides) s.push_back(1);
   }
   merge_axes(extents, strides);
-  if (extents.rank() > kMaxChainDims) return Error{ErrorCode::unsupported, "an elementwise function over more than 6 axes that cannot be merged"};
+  if (extents.rank() > kMaxChainDims)
+    return Error{ErrorCode::unsupported, "an elementwise function over more than 6 axes that cannot be merged"};
   ChainArgs args;
   args.dims = extents.rank();
   args.num_inputs = static_cast<int>(context.inputs.size());

@@ -34,8 +34,11 @@ Result<TensorTypes> infer_concat(const InferContext& c) {
     const TensorType& other = c.type(i);
     bool fits = other.dtype == type.dtype && other.shape.rank() == type.shape.rank();
     for (int d = 0; fits && d < type.shape.rank(); ++d) fits = d == axis || other.shape[d] == type.shape[d];
-    if (!fits) return Error{ErrorCode::invalid_model, to_string(c.type(0)) + " and " + to_string(other) + " side by side along axis " + std::to_string(axis)};
-    if (__builtin_add_overflow(type.shape[axis], other.shape[axis], &type.shape[axis])) return Error{ErrorCode::invalid_model, "an impossible Concat"};
+    if (!fits)
+      return Error{ErrorCode::invalid_model,
+                   to_string(c.type(0)) + " and " + to_string(other) + " side by side along axis " + std::to_string(axis)};
+    if (__builtin_add_overflow(type.shape[axis], other.shape[axis], &type.shape[axis]))
+      return Error{ErrorCode::invalid_model, "an impossible Concat"};
   }
   return TensorTypes{type};
 }
@@ -47,7 +50,8 @@ Result<std::unique_ptr<Step>> prepare_concat(const PrepareContext& c) {
   std::vector<Part> parts;
   int64_t units = 0, at = 0, unit_bytes = 1;
   for (const Operand& x : c.inputs) {
-    Part part{plan_copy(x.type.dtype, y.type.dtype, x.type.shape, x.strides, y.strides), units, at * y.strides[axis] * bits_of(y.type.dtype) / 8};
+    Part part{plan_copy(x.type.dtype, y.type.dtype, x.type.shape, x.strides, y.strides), units,
+              at * y.strides[axis] * bits_of(y.type.dtype) / 8};
     units += part.plan.units;
     at += x.type.shape[axis];
     unit_bytes = std::max(unit_bytes, part.plan.unit_bytes);
@@ -77,13 +81,15 @@ Result<Frame> frame(const InferContext& c) {
     for (int i = 0; i < x.rank(); ++i) axes.push_back(i);
   }
   if (pads.size() != 2 * axes.size()) return Error{ErrorCode::invalid_model, "pads do not name a begin and an end for each axis"};
-  if (c.attributes.text("mode", "constant") != "constant") return Error{ErrorCode::unsupported, "Pad in mode " + c.attributes.text("mode", "")};
+  if (c.attributes.text("mode", "constant") != "constant")
+    return Error{ErrorCode::unsupported, "Pad in mode " + c.attributes.text("mode", "")};
   Frame f{Dims::filled(x.rank(), 0), x};
   for (size_t i = 0; i < axes.size(); ++i) {
     OXPLOW_ASSIGN(const int axis, normalized_axis(axes[i], x.rank()));
     const int64_t begin = pads[i], end = pads[i + axes.size()];
     constexpr int64_t kLimit = int64_t{1} << 40;
-    if (begin > kLimit || end > kLimit || begin < -x[axis] || end < -x[axis] || x[axis] + begin + end < 0) return Error{ErrorCode::invalid_model, "impossible pads"};
+    if (begin > kLimit || end > kLimit || begin < -x[axis] || end < -x[axis] || x[axis] + begin + end < 0)
+      return Error{ErrorCode::invalid_model, "impossible pads"};
     f.before[axis] = begin;
     f.shape[axis] = x[axis] + begin + end;
   }
@@ -141,7 +147,16 @@ bool pad_accepts(const PrepareContext&, int i) { return i == 0; }
 }  // namespace
 
 namespace ops {
-constinit const OpSpec Concat{.name = "Concat", .infer = infer_concat, .prepare = prepare_concat, .accepts_input = accepts_any, .accepts_output = writes_any};
-constinit const OpSpec Pad{.name = "Pad", .infer = infer_pad, .prepare = prepare_pad, .accepts_input = pad_accepts, .accepts_output = writes_any, .required_inputs = 2};
+constinit const OpSpec Concat{.name = "Concat",
+                              .infer = infer_concat,
+                              .prepare = prepare_concat,
+                              .accepts_input = accepts_any,
+                              .accepts_output = writes_any};
+constinit const OpSpec Pad{.name = "Pad",
+                           .infer = infer_pad,
+                           .prepare = prepare_pad,
+                           .accepts_input = pad_accepts,
+                           .accepts_output = writes_any,
+                           .required_inputs = 2};
 }  // namespace ops
 }  // namespace oxplow

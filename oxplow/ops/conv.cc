@@ -18,10 +18,13 @@ struct ConvShape {
 };
 
 Result<ConvShape> conv_shape(const Attributes& attributes, const Shape& x, const Shape& w) {
-  if (x.rank() != 4 || w.rank() != 4) return Error{ErrorCode::unsupported, "convolution over " + std::to_string(x.rank() - 2) + " axes; only images (2 axes) and signals (1) can be"};
+  if (x.rank() != 4 || w.rank() != 4)
+    return Error{ErrorCode::unsupported,
+                 "convolution over " + std::to_string(x.rank() - 2) + " axes; only images (2 axes) and signals (1) can be"};
   const int64_t groups = attributes.integer("group", 1);
   if (groups < 1 || w[0] % groups != 0 || x[3] != w[1] * groups) {
-    return Error{ErrorCode::invalid_model, "weights " + to_string(w) + " in " + std::to_string(groups) + " groups do not fit " + std::to_string(x[3]) + " channels"};
+    return Error{ErrorCode::invalid_model, "weights " + to_string(w) + " in " + std::to_string(groups) + " groups do not fit " +
+                                               std::to_string(x[3]) + " channels"};
   }
   OXPLOW_ASSIGN(const Window window, window_of(attributes, x, w[2], w[3]));
   return ConvShape{window, x[0], x[3], w[0], groups};
@@ -30,13 +33,17 @@ Result<ConvShape> conv_shape(const Attributes& attributes, const Shape& x, const
 Result<TensorTypes> infer_conv(const InferContext& c) {
   OXPLOW_ASSIGN(const ConvShape s, conv_shape(c.attributes, c.shape(0), c.shape(1)));
   if (c.has(2) && c.type(2) != TensorType{DType::f32, Shape{s.filters}}) {
-    return Error{ErrorCode::invalid_model, "a bias of " + to_string(c.type(2)) + " for " + std::to_string(s.filters) + " filters"};
+    return Error{ErrorCode::invalid_model,
+                 "a bias of " + to_string(c.type(2)) + " for " + std::to_string(s.filters) + " filters"};
   }
   const Border border = s.window.border();
-  const Shape bordered{s.batch, s.window.in_h + border.top + border.bottom, s.window.in_w + border.left + border.right, s.channels};
-  if (!is_possible({c.type(0).dtype, bordered})) return Error{ErrorCode::invalid_model, "an input with its padding of " + to_string(bordered) + " is impossible"};
+  const Shape bordered{s.batch, s.window.in_h + border.top + border.bottom, s.window.in_w + border.left + border.right,
+                       s.channels};
+  if (!is_possible({c.type(0).dtype, bordered}))
+    return Error{ErrorCode::invalid_model, "an input with its padding of " + to_string(bordered) + " is impossible"};
   const TensorType y{c.type(0).dtype, Shape{s.batch, s.window.out_h, s.window.out_w, s.filters}};
-  if (c.has(3) && c.type(3) != y) return Error{ErrorCode::invalid_model, "a residual of " + to_string(c.type(3)) + " for a result of " + to_string(y)};
+  if (c.has(3) && c.type(3) != y)
+    return Error{ErrorCode::invalid_model, "a residual of " + to_string(c.type(3)) + " for a result of " + to_string(y)};
   return TensorTypes{y};
 }
 
@@ -102,7 +109,8 @@ class ConvStep : public Step {
 
 // Weights packed ahead, or (weights computed by the graph) packed at the start of each run into the workspace.
 template <typename Pack>
-Result<std::shared_ptr<const Buffer>> packed_ahead(const PrepareContext& c, const std::string& key, size_t bytes, int64_t parts, Pack pack) {
+Result<std::shared_ptr<const Buffer>> packed_ahead(const PrepareContext& c, const std::string& key, size_t bytes, int64_t parts,
+                                                   Pack pack) {
   const Tensor& w = *c.in(1).constant;
   return c.packs.get(w, key, bytes, [&](void* packed) {
     c.pool.run(static_cast<int>(parts), [&](int part, int) { pack(static_cast<const float*>(w.data()), part, packed); });
@@ -112,7 +120,11 @@ Result<std::shared_ptr<const Buffer>> packed_ahead(const PrepareContext& c, cons
 class DirectConv final : public ConvStep {
  public:
   DirectConv(const PrepareContext& c, const ConvShape& s, const ConvKernel& k)
-      : ConvStep(c, s), args_(conv_args(c, s)), kernel_(k), groups_(s.groups), group_bytes_(round_up(k.packed_bytes(args_), kCacheLine)) {
+      : ConvStep(c, s),
+        args_(conv_args(c, s)),
+        kernel_(k),
+        groups_(s.groups),
+        group_bytes_(round_up(k.packed_bytes(args_), kCacheLine)) {
     note_operands(c);
     panels_ = (args_.out_channels + k.panel_channels - 1) / k.panel_channels;
     pixels_ = args_.batch * args_.out_h * args_.out_w;
@@ -161,7 +173,8 @@ class DirectConv final : public ConvStep {
   // Cuts the output so that no thread reads more of the larger operand than it has to: by panels where weights are larger than
   // activations, else by pixels.
   void split(int threads) {
-    const double flops = 2.0 * static_cast<double>(pixels_ * args_.in_channels * args_.kernel_h * args_.kernel_w * args_.out_channels);
+    const double flops =
+        2.0 * static_cast<double>(pixels_ * args_.in_channels * args_.kernel_h * args_.kernel_w * args_.out_channels);
     const int tasks = groups_ > 1 ? 1 : task_count(1 << 20, flops / 200 / (1 << 20), threads);
     const int64_t tiles = std::max<int64_t>(1, pixels_ / kernel_.tile_pixels);
     const int64_t weights = args_.kernel_h * args_.kernel_w * args_.in_channels * args_.out_channels;
@@ -186,8 +199,9 @@ class DirectConv final : public ConvStep {
   void pack_part(const float* w, int64_t part, void* packed) const {
     const int64_t group = part / panels_, panel = part % panels_;
     const int64_t taps = args_.kernel_h * args_.kernel_w;
-    kernel_.pack(w + group * args_.out_channels * args_.in_channels * taps, args_.in_channels * taps, taps, args_.kernel_w, 1, args_.in_channels, args_,
-                 panel, panel + 1, static_cast<std::byte*>(packed) + static_cast<size_t>(group) * group_bytes_);
+    kernel_.pack(w + group * args_.out_channels * args_.in_channels * taps, args_.in_channels * taps, taps, args_.kernel_w, 1,
+                 args_.in_channels, args_, panel, panel + 1,
+                 static_cast<std::byte*>(packed) + static_cast<size_t>(group) * group_bytes_);
   }
 
   ConvArgs args_;
@@ -210,9 +224,11 @@ class WinogradConv final : public ConvStep {
 
   Status pack(const PrepareContext& c) {
     const int64_t panels = (args_.out_channels + kernel_.panel_channels - 1) / kernel_.panel_channels;
-    OXPLOW_ASSIGN(packed_, packed_ahead(c, kernel_.name, kernel_.packed_bytes(args_), panels, [&](const float* w, int64_t panel, void* packed) {
-                    kernel_.pack(w, args_.in_channels * 9, 9, 3, 1, args_.in_channels, args_, panel, panel + 1, packed);
-                  }));
+    OXPLOW_ASSIGN(
+        packed_,
+        packed_ahead(c, kernel_.name, kernel_.packed_bytes(args_), panels, [&](const float* w, int64_t panel, void* packed) {
+          kernel_.pack(w, args_.in_channels * 9, 9, 3, 1, args_.in_channels, args_, panel, panel + 1, packed);
+        }));
     return {};
   }
 
@@ -239,12 +255,25 @@ class DepthwiseConv final : public ConvStep {
   DepthwiseConv(const PrepareContext& c, const ConvShape& s, const DepthwiseKernel& k) : ConvStep(c, s), kernel_(k) {
     note_operands(c);
     const ConvArgs conv = conv_args(c, s);
-    args_ = {.batch = conv.batch, .out_h = conv.out_h, .out_w = conv.out_w, .channels = s.channels,
-             .kernel_h = conv.kernel_h, .kernel_w = conv.kernel_w, .stride_h = conv.stride_h, .stride_w = conv.stride_w,
-             .dilation_h = conv.dilation_h, .dilation_w = conv.dilation_w,
-             .x_image = conv.x_image, .x_row = conv.x_row, .x_pixel = conv.x_pixel,
-             .y_image = conv.y_image, .y_row = conv.y_row, .y_pixel = conv.y_pixel,
-             .residual_image = conv.residual_image, .residual_row = conv.residual_row, .residual_pixel = conv.residual_pixel,
+    args_ = {.batch = conv.batch,
+             .out_h = conv.out_h,
+             .out_w = conv.out_w,
+             .channels = s.channels,
+             .kernel_h = conv.kernel_h,
+             .kernel_w = conv.kernel_w,
+             .stride_h = conv.stride_h,
+             .stride_w = conv.stride_w,
+             .dilation_h = conv.dilation_h,
+             .dilation_w = conv.dilation_w,
+             .x_image = conv.x_image,
+             .x_row = conv.x_row,
+             .x_pixel = conv.x_pixel,
+             .y_image = conv.y_image,
+             .y_row = conv.y_row,
+             .y_pixel = conv.y_pixel,
+             .residual_image = conv.residual_image,
+             .residual_row = conv.residual_row,
+             .residual_pixel = conv.residual_pixel,
              .epilogue = conv.epilogue};
     rows_ = args_.batch * args_.out_h;
     blocks_ = (args_.channels + k.channel_block - 1) / k.channel_block;
@@ -260,7 +289,8 @@ class DepthwiseConv final : public ConvStep {
     const int64_t taps = args_.kernel_h * args_.kernel_w;
     OXPLOW_ASSIGN(packed_, packed_ahead(c, "depthwise", static_cast<size_t>(taps * args_.channels) * sizeof(float), 1,
                                         [&](const float* w, int64_t, void* packed) {
-                                          pack_depthwise(w, taps, args_.kernel_w, 1, args_.kernel_h, args_.kernel_w, args_.channels, static_cast<float*>(packed));
+                                          pack_depthwise(w, taps, args_.kernel_w, 1, args_.kernel_h, args_.kernel_w,
+                                                         args_.channels, static_cast<float*>(packed));
                                         }));
     return {};
   }
@@ -275,7 +305,8 @@ class DepthwiseConv final : public ConvStep {
     args.epilogue.residual = bound.residual;
     const Range rows = task_range(rows_, row_parts_, task / block_parts_);
     const Range blocks = task_range(blocks_, block_parts_, task % block_parts_);
-    kernel_.run(args, rows.begin, rows.end, blocks.begin * kernel_.channel_block, std::min(blocks.end * kernel_.channel_block, args.channels));
+    kernel_.run(args, rows.begin, rows.end, blocks.begin * kernel_.channel_block,
+                std::min(blocks.end * kernel_.channel_block, args.channels));
   }
 
  private:
@@ -296,9 +327,11 @@ Result<std::unique_ptr<Step>> packed_step(const PrepareContext& c, std::unique_p
 Result<std::unique_ptr<Step>> prepare_conv(const PrepareContext& c) {
   const ConvShape s = known_shape(c);
   const DType dtype = c.in(0).type.dtype;
-  if (c.in(1).type.dtype != DType::f32) return Error{ErrorCode::unsupported, "convolution weights of type " + std::string(name_of(c.in(1).type.dtype))};
+  if (c.in(1).type.dtype != DType::f32)
+    return Error{ErrorCode::unsupported, "convolution weights of type " + std::string(name_of(c.in(1).type.dtype))};
   const std::string wanted = c.attributes.text("algorithm", "");
-  if (wanted.starts_with("plain") && dtype == DType::f32 && !c.has(3) && !c.attributes.has("activation")) return plain_conv(conv_args(c, s), c, wanted == "plain_channels_last");
+  if (wanted.starts_with("plain") && dtype == DType::f32 && !c.has(3) && !c.attributes.has("activation"))
+    return plain_conv(conv_args(c, s), c, wanted == "plain_channels_last");
   const bool constant = c.in(1).constant != nullptr;
   if (constant && s.groups == s.channels && s.groups == s.filters && s.groups > 1) {
     if (const DepthwiseKernel* k = find_depthwise(c.isa, dtype)) {
@@ -312,10 +345,12 @@ Result<std::unique_ptr<Step>> prepare_conv(const PrepareContext& c) {
     }
   }
   if (const ConvKernel* k = find_conv(c.isa, dtype, c.out().type.dtype, args.in_channels)) {
-    return packed_step(c, std::make_unique<DirectConv>(c, s, *k),
-                       s.window.kernel_h * s.window.kernel_w == 1 ? "1x1: a matrix product over pixels" : "implicit matrix product");
+    return packed_step(
+        c, std::make_unique<DirectConv>(c, s, *k),
+        s.window.kernel_h * s.window.kernel_w == 1 ? "1x1: a matrix product over pixels" : "implicit matrix product");
   }
-  return Error{ErrorCode::unsupported, "no convolution kernel for " + std::string(name_of(dtype)) + " on " + std::string(name_of(c.isa))};
+  return Error{ErrorCode::unsupported,
+               "no convolution kernel for " + std::string(name_of(dtype)) + " on " + std::string(name_of(c.isa))};
 }
 
 bool channels_contiguous(const Operand& o) { return o.type.shape.back() == 1 || o.strides.back() == 1; }
@@ -343,6 +378,7 @@ constinit const OpSpec Conv{.name = "Conv",
                             .accepts_input = conv_accepts_input,
                             .accepts_output = conv_accepts_output,
                             .wants_border = conv_border,
-                            .cost = conv_cost, .required_inputs = 2};
+                            .cost = conv_cost,
+                            .required_inputs = 2};
 }  // namespace ops
 }  // namespace oxplow

@@ -43,14 +43,16 @@ ChainStep step_of(const Row& row, const Attributes& attributes) {
 
 Result<TensorTypes> infer(const Row& row, const InferContext& c) {
   const int arity = arity_of(row.op);
-  if (static_cast<int>(c.inputs.size()) != arity) return Error{ErrorCode::invalid_model, std::string(row.name) + " takes " + std::to_string(arity) + " inputs"};
+  if (static_cast<int>(c.inputs.size()) != arity)
+    return Error{ErrorCode::invalid_model, std::string(row.name) + " takes " + std::to_string(arity) + " inputs"};
   Shape shape = c.shape(0);
   const int first = row.kind == Kind::select ? 1 : 0;
   for (int i = 0; i < arity; ++i) {
     if (!c.has(i)) return Error{ErrorCode::invalid_model, "input " + std::to_string(i) + " is missing"};
     // An exponent may have a type of its own.
     if (i > first && c.type(i).dtype != c.type(first).dtype && row.op != EltwiseOp::pow) {
-      return Error{ErrorCode::invalid_model, "inputs of types " + std::string(name_of(c.type(first).dtype)) + " and " + std::string(name_of(c.type(i).dtype))};
+      return Error{ErrorCode::invalid_model, "inputs of types " + std::string(name_of(c.type(first).dtype)) + " and " +
+                                                 std::string(name_of(c.type(i).dtype))};
     }
     if (i > 0) {
       OXPLOW_ASSIGN(shape, broadcast(shape, c.shape(i)));
@@ -100,10 +102,10 @@ std::optional<ChainStep> chain_step_of(const OpSpec& op, const Attributes& attri
 
 namespace ops {
 #define OXPLOW_ELTWISE(op, function, kind, alpha, alpha_default, beta, beta_default) \
-  constinit const OpSpec op{.name = #op,                                              \
-                            .infer = infer_row<k##op>,                                \
-                            .prepare = prepare_row<k##op>,                            \
-                            .accepts_input = accepts_any,                             \
+  constinit const OpSpec op{.name = #op,                                             \
+                            .infer = infer_row<k##op>,                               \
+                            .prepare = prepare_row<k##op>,                           \
+                            .accepts_input = accepts_any,                            \
                             .accepts_output = writes_floats_anyhow};
 #include "oxplow/ops/eltwise.inc"
 #undef OXPLOW_ELTWISE

@@ -13,11 +13,14 @@ namespace {
 Result<TensorTypes> infer_gather(const InferContext& c) {
   const Shape &x = c.shape(0), &indices = c.shape(1);
   OXPLOW_ASSIGN(const int axis, normalized_axis(c.attributes.integer("axis", 0), x.rank()));
-  if (c.type(1).dtype != DType::i64 && c.type(1).dtype != DType::i32) return Error{ErrorCode::invalid_model, "indices must be i32 or i64"};
+  if (c.type(1).dtype != DType::i64 && c.type(1).dtype != DType::i32)
+    return Error{ErrorCode::invalid_model, "indices must be i32 or i64"};
   if (x.rank() + indices.rank() - 1 > kMaxRank) return Error{ErrorCode::unsupported, "more than 10 axes"};
   if (const Tensor* known = c.constant(1)) {
     for (int64_t i : to_int64s(*known)) {
-      if (i < -x[axis] || i >= x[axis]) return Error{ErrorCode::invalid_model, "index " + std::to_string(i) + " is outside of an axis of " + std::to_string(x[axis])};
+      if (i < -x[axis] || i >= x[axis])
+        return Error{ErrorCode::invalid_model,
+                     "index " + std::to_string(i) + " is outside of an axis of " + std::to_string(x[axis])};
     }
   }
   Shape to;
@@ -42,7 +45,8 @@ Result<std::unique_ptr<Step>> prepare_gather(const PrepareContext& c) {
     for (int64_t u = range.begin; u < range.end; ++u) {
       int64_t index = wide ? b.in<int64_t>(1)[u % count] : b.in<int32_t>(1)[u % count];
       index = std::clamp<int64_t>(index < 0 ? index + extent : index, 0, extent - 1);
-      std::memcpy(b.out<std::byte>() + static_cast<size_t>(u) * run, b.in<std::byte>(0) + static_cast<size_t>(u / count * extent + index) * run, run);
+      std::memcpy(b.out<std::byte>() + static_cast<size_t>(u) * run,
+                  b.in<std::byte>(0) + static_cast<size_t>(u / count * extent + index) * run, run);
     }
   });
   step->why = "rows by index";

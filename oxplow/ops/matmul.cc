@@ -29,9 +29,12 @@ struct LinearShape {
 
 Result<LinearShape> linear_shape(const Attributes& attributes, const Shape& x, const Shape& w) {
   const bool transposed = attributes.integer("trans_w", 0) != 0;
-  if (x.rank() < 1 || w.rank() != 2) return Error{ErrorCode::invalid_model, "a matrix product of " + to_string(x) + " and " + to_string(w)};
+  if (x.rank() < 1 || w.rank() != 2)
+    return Error{ErrorCode::invalid_model, "a matrix product of " + to_string(x) + " and " + to_string(w)};
   const int64_t k = w[transposed ? 1 : 0], n = w[transposed ? 0 : 1];
-  if (x.back() != k) return Error{ErrorCode::invalid_model, "a matrix product of " + to_string(x) + " and weights for " + std::to_string(k) + " features"};
+  if (x.back() != k)
+    return Error{ErrorCode::invalid_model,
+                 "a matrix product of " + to_string(x) + " and weights for " + std::to_string(k) + " features"};
   return LinearShape{product(x, 0, x.rank() - 1), n, k};
 }
 
@@ -39,8 +42,10 @@ Result<TensorTypes> infer_linear(const InferContext& c) {
   OXPLOW_ASSIGN(const LinearShape s, linear_shape(c.attributes, c.shape(0), c.shape(1)));
   TensorType type = c.type(0);
   type.shape[type.shape.rank() - 1] = s.n;
-  if (c.has(2) && c.type(2) != TensorType{DType::f32, Shape{s.n}}) return Error{ErrorCode::invalid_model, "a bias of " + to_string(c.type(2)) + " for " + std::to_string(s.n) + " columns"};
-  if (c.has(3) && c.type(3) != type) return Error{ErrorCode::invalid_model, "a residual of " + to_string(c.type(3)) + " for a result of " + to_string(type)};
+  if (c.has(2) && c.type(2) != TensorType{DType::f32, Shape{s.n}})
+    return Error{ErrorCode::invalid_model, "a bias of " + to_string(c.type(2)) + " for " + std::to_string(s.n) + " columns"};
+  if (c.has(3) && c.type(3) != type)
+    return Error{ErrorCode::invalid_model, "a residual of " + to_string(c.type(3)) + " for a result of " + to_string(type)};
   return TensorTypes{type};
 }
 
@@ -89,8 +94,11 @@ class LinearStep final : public Step {
       phase_tasks = {static_cast<int>(std::min<int64_t>(panels_, 4 * c.threads())), split_.tasks()};
       return {};
     }
-    OXPLOW_ASSIGN(packed_, c.packs.get(*w.constant, std::string(kernel_.name) + (transposed_ ? "/t" : ""), bytes, [&](void* packed) {
-                    c.pool.run(static_cast<int>(panels_), [&](int panel, int) { pack_panels(static_cast<const float*>(w.constant->data()), {panel, panel + 1}, packed); });
+    OXPLOW_ASSIGN(packed_,
+                  c.packs.get(*w.constant, std::string(kernel_.name) + (transposed_ ? "/t" : ""), bytes, [&](void* packed) {
+                    c.pool.run(static_cast<int>(panels_), [&](int panel, int) {
+                      pack_panels(static_cast<const float*>(w.constant->data()), {panel, panel + 1}, packed);
+                    });
                   }));
     phase_tasks = {split_.tasks()};
     return {};
@@ -129,8 +137,11 @@ class LinearStep final : public Step {
 Result<const GemmKernel*> gemm_for(const PrepareContext& c) {
   const DType x = c.in(0).type.dtype, y = c.out().type.dtype;
   const GemmKernel* kernel = find_gemm(c.isa, x, y);
-  if (kernel == nullptr) return Error{ErrorCode::unsupported, "no matrix product of " + std::string(name_of(x)) + " on " + std::string(name_of(c.isa))};
-  if (c.in(1).type.dtype != DType::f32) return Error{ErrorCode::unsupported, "weights of type " + std::string(name_of(c.in(1).type.dtype))};
+  if (kernel == nullptr)
+    return Error{ErrorCode::unsupported,
+                 "no matrix product of " + std::string(name_of(x)) + " on " + std::string(name_of(c.isa))};
+  if (c.in(1).type.dtype != DType::f32)
+    return Error{ErrorCode::unsupported, "weights of type " + std::string(name_of(c.in(1).type.dtype))};
   return kernel;
 }
 
@@ -149,7 +160,8 @@ Cost linear_cost(const PrepareContext& c) {
   const Shape& w = c.in(1).type.shape;
   Cost cost;
   cost.flops = 2.0 * static_cast<double>(product(c.in(0).type.shape, 0, c.in(0).type.shape.rank() - 1) * elements_of(w));
-  cost.bytes = static_cast<double>(c.in(0).type.bytes() + c.out().type.bytes() + bytes_of(c.in(0).type.dtype, static_cast<size_t>(elements_of(w))));
+  cost.bytes = static_cast<double>(c.in(0).type.bytes() + c.out().type.bytes() +
+                                   bytes_of(c.in(0).type.dtype, static_cast<size_t>(elements_of(w))));
   return cost;
 }
 
@@ -170,7 +182,8 @@ Result<BatchedShape> batched_shape(const Shape& a_given, const Shape& b_given) {
   const Shape a = with_matrix_axes(a_given, true), b = with_matrix_axes(b_given, false);
   BatchedShape s;
   s.m = a[a.rank() - 2], s.k = a.back(), s.n = b.back();
-  if (b[b.rank() - 2] != s.k) return Error{ErrorCode::invalid_model, "a matrix product of " + to_string(a_given) + " and " + to_string(b_given)};
+  if (b[b.rank() - 2] != s.k)
+    return Error{ErrorCode::invalid_model, "a matrix product of " + to_string(a_given) + " and " + to_string(b_given)};
   const auto lead = [](const Shape& shape) { return Shape(std::span(shape.begin(), shape.size() - 2)); };
   OXPLOW_ASSIGN(s.batch, broadcast(lead(a), lead(b)));
   return s;
@@ -178,7 +191,8 @@ Result<BatchedShape> batched_shape(const Shape& a_given, const Shape& b_given) {
 
 Result<TensorTypes> infer_matmul(const InferContext& c) {
   OXPLOW_ASSIGN(const BatchedShape s, batched_shape(c.shape(0), c.shape(1)));
-  if (c.type(0).dtype != c.type(1).dtype) return Error{ErrorCode::invalid_model, "a matrix product of types " + to_string(c.type(0)) + " and " + to_string(c.type(1))};
+  if (c.type(0).dtype != c.type(1).dtype)
+    return Error{ErrorCode::invalid_model, "a matrix product of types " + to_string(c.type(0)) + " and " + to_string(c.type(1))};
   Shape to = s.batch;
   if (c.shape(0).rank() > 1) to.push_back(s.m);
   if (c.shape(1).rank() > 1) to.push_back(s.n);
@@ -257,7 +271,8 @@ class BatchedMatMulStep final : public Step {
 Result<std::unique_ptr<Step>> prepare_matmul(const PrepareContext& c) {
   OXPLOW_ASSIGN(const BatchedShape s, batched_shape(c.in(0).type.shape, c.in(1).type.shape));
   if (c.in(0).type.dtype != DType::f32 || c.in(1).type.dtype != DType::f32) {
-    return Error{ErrorCode::unsupported, "a matrix product of two computed tensors of " + std::string(name_of(c.in(0).type.dtype))};
+    return Error{ErrorCode::unsupported,
+                 "a matrix product of two computed tensors of " + std::string(name_of(c.in(0).type.dtype))};
   }
   OXPLOW_ASSIGN(const GemmKernel* kernel, gemm_for(c));
   return std::unique_ptr<Step>(std::make_unique<BatchedMatMulStep>(c, s, *kernel));
@@ -275,7 +290,18 @@ Cost matmul_cost(const PrepareContext& c) {
 }  // namespace
 
 namespace ops {
-constinit const OpSpec Linear{.name = "Linear", .infer = infer_linear, .prepare = prepare_linear, .accepts_input = linear_accepts_input, .accepts_output = linear_accepts_output, .cost = linear_cost, .required_inputs = 2};
-constinit const OpSpec MatMul{.name = "MatMul", .infer = infer_matmul, .prepare = prepare_matmul, .accepts_input = matmul_accepts, .cost = matmul_cost, .required_inputs = 2};
+constinit const OpSpec Linear{.name = "Linear",
+                              .infer = infer_linear,
+                              .prepare = prepare_linear,
+                              .accepts_input = linear_accepts_input,
+                              .accepts_output = linear_accepts_output,
+                              .cost = linear_cost,
+                              .required_inputs = 2};
+constinit const OpSpec MatMul{.name = "MatMul",
+                              .infer = infer_matmul,
+                              .prepare = prepare_matmul,
+                              .accepts_input = matmul_accepts,
+                              .cost = matmul_cost,
+                              .required_inputs = 2};
 }  // namespace ops
 }  // namespace oxplow

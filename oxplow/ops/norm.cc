@@ -8,19 +8,25 @@
 namespace oxplow {
 namespace {
 
-Result<int> first_normalized_axis(const InferContext& c) { return normalized_axis(c.attributes.integer("axis", -1), c.shape(0).rank()); }
+Result<int> first_normalized_axis(const InferContext& c) {
+  return normalized_axis(c.attributes.integer("axis", -1), c.shape(0).rank());
+}
 
 Result<TensorTypes> infer_layer_norm(const InferContext& c) {
   OXPLOW_ASSIGN(const int axis, first_normalized_axis(c));
   const int64_t columns = product(c.shape(0), axis, c.shape(0).rank());
   for (int i : {1, 2}) {
     if (c.has(i) && elements_of(c.shape(i)) != columns) {
-      return Error{ErrorCode::invalid_model, "scale or bias of " + to_string(c.shape(i)) + " for rows of " + std::to_string(columns)};
+      return Error{ErrorCode::invalid_model,
+                   "scale or bias of " + to_string(c.shape(i)) + " for rows of " + std::to_string(columns)};
     }
-    if (c.has(i) && c.type(i).dtype != DType::f32) return Error{ErrorCode::unsupported, "LayerNormalization with scale or bias of " + to_string(c.type(i))};
+    if (c.has(i) && c.type(i).dtype != DType::f32)
+      return Error{ErrorCode::unsupported, "LayerNormalization with scale or bias of " + to_string(c.type(i))};
   }
-  if (c.has(3) && c.type(3) != c.type(0)) return Error{ErrorCode::invalid_model, "a residual of " + to_string(c.type(3)) + " for " + to_string(c.type(0))};
-  if (c.outputs > 2 || (c.outputs > 1 && !c.has(3))) return Error{ErrorCode::unsupported, "LayerNormalization's mean and deviation outputs"};
+  if (c.has(3) && c.type(3) != c.type(0))
+    return Error{ErrorCode::invalid_model, "a residual of " + to_string(c.type(3)) + " for " + to_string(c.type(0))};
+  if (c.outputs > 2 || (c.outputs > 1 && !c.has(3)))
+    return Error{ErrorCode::unsupported, "LayerNormalization's mean and deviation outputs"};
   return TensorTypes(static_cast<size_t>(c.outputs), c.type(0));
 }
 
@@ -40,9 +46,14 @@ std::optional<int64_t> row_stride(const Operand& o, int axis) {
 Result<std::unique_ptr<Step>> prepare_layer_norm(const PrepareContext& c) {
   const int axis = *first_normalized_axis(c.infer());
   const Operand& x = c.in(0);
-  if (!is_float(x.type.dtype) || x.type.dtype == DType::f64) return Error{ErrorCode::unsupported, "LayerNormalization of " + std::string(name_of(x.type.dtype))};
-  NormArgs args{.rows = product(x.type.shape, 0, axis), .columns = product(x.type.shape, axis, x.type.shape.rank()),
-                .x_type = x.type.dtype, .ldx = *row_stride(x, axis), .y_type = c.out().type.dtype, .ldy = *row_stride(c.out(), axis),
+  if (!is_float(x.type.dtype) || x.type.dtype == DType::f64)
+    return Error{ErrorCode::unsupported, "LayerNormalization of " + std::string(name_of(x.type.dtype))};
+  NormArgs args{.rows = product(x.type.shape, 0, axis),
+                .columns = product(x.type.shape, axis, x.type.shape.rank()),
+                .x_type = x.type.dtype,
+                .ldx = *row_stride(x, axis),
+                .y_type = c.out().type.dtype,
+                .ldy = *row_stride(c.out(), axis),
                 .epsilon = c.attributes.number("epsilon", 1e-5f)};
   const bool has_beta = c.has(2), has_residual = c.has(3), has_sum = c.outputs.size() > 1 && c.out(1).present;
   if (has_residual) args.ld_residual = *row_stride(c.in(3), axis);
@@ -71,6 +82,10 @@ bool norm_accepts(const PrepareContext& c, int i) {
 }  // namespace
 
 namespace ops {
-constinit const OpSpec LayerNormalization{.name = "LayerNormalization", .infer = infer_layer_norm, .prepare = prepare_layer_norm, .accepts_input = norm_accepts, .required_inputs = 2};
+constinit const OpSpec LayerNormalization{.name = "LayerNormalization",
+                                          .infer = infer_layer_norm,
+                                          .prepare = prepare_layer_norm,
+                                          .accepts_input = norm_accepts,
+                                          .required_inputs = 2};
 }  // namespace ops
 }  // namespace oxplow

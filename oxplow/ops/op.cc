@@ -37,14 +37,13 @@ bool Operand::strides_are_dense() const {
   return true;
 }
 
-bool Operand::rows_contiguous() const {
-  return type.shape.empty() || type.shape.back() == 1 || strides.back() == 1;
-}
+bool Operand::rows_contiguous() const { return type.shape.empty() || type.shape.back() == 1 || strides.back() == 1; }
 
 Result<std::vector<int64_t>> InferContext::integers(int i, std::string_view what) const {
   const Tensor* value = constant(i);
   if (value == nullptr) {
-    return Error{ErrorCode::unsupported, std::string(what) + " (input " + std::to_string(i) + ") depends on data; it must be known from the input shapes"};
+    return Error{ErrorCode::unsupported, std::string(what) + " (input " + std::to_string(i) +
+                                             ") depends on data; it must be known from the input shapes"};
   }
   if (is_float(value->dtype())) return Error{ErrorCode::invalid_model, std::string(what) + " must be integers"};
   if (bits_of(value->dtype()) < 8) return Error{ErrorCode::unsupported, std::string(what) + " as 4-bit integers"};
@@ -57,8 +56,8 @@ Result<TensorTypes> infer_types(const OpSpec& op, const InferContext& context) {
   }
   OXPLOW_ASSIGN(TensorTypes types, op.infer(context));
   if (types.size() < static_cast<size_t>(context.outputs)) {
-    return Error{ErrorCode::invalid_model, std::string(op.name) + " has " + std::to_string(types.size()) + " outputs, the model names " +
-                                               std::to_string(context.outputs)};
+    return Error{ErrorCode::invalid_model, std::string(op.name) + " has " + std::to_string(types.size()) +
+                                               " outputs, the model names " + std::to_string(context.outputs)};
   }
   for (const TensorType& type : types) {
     if (!is_possible(type)) return Error{ErrorCode::invalid_model, "a result of type " + to_string(type) + " is impossible"};

@@ -81,9 +81,13 @@ struct Buffers {
   std::byte* workspace = nullptr;
 
   template <typename T>
-  const T* in(size_t i) const { return static_cast<const T*>(inputs[i]); }
+  const T* in(size_t i) const {
+    return static_cast<const T*>(inputs[i]);
+  }
   template <typename T>
-  T* out(size_t i = 0) const { return static_cast<T*>(outputs[i]); }
+  T* out(size_t i = 0) const {
+    return static_cast<T*>(outputs[i]);
+  }
 };
 
 // A node made ready for one set of shapes: kernels chosen, weights packed, work split. Immutable, so runs may share it.
@@ -151,9 +155,9 @@ Cost cost_of(const OpSpec& op, const PrepareContext& context);
 Result<TensorTypes> infer_types(const OpSpec& op, const InferContext& context);
 
 // Ready-made answers for accepts_*.
-bool accepts_rows(const PrepareContext& context, int i);        // input i: last axis contiguous, other strides free
-bool accepts_any(const PrepareContext& context, int i);         // input i: any strides
-bool writes_rows(const PrepareContext& context, int i);         // output i: last axis contiguous, other strides free
+bool accepts_rows(const PrepareContext& context, int i);  // input i: last axis contiguous, other strides free
+bool accepts_any(const PrepareContext& context, int i);   // input i: any strides
+bool writes_rows(const PrepareContext& context, int i);   // output i: last axis contiguous, other strides free
 bool writes_any(const PrepareContext& context, int i);
 
 // A step of one phase from a callable (Buffers, task, worker).

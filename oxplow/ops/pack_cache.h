@@ -15,7 +15,8 @@ namespace oxplow {
 class PackCache {
  public:
   // The form `key` of `source`; `pack` fills its `bytes` once. The key names kernel and geometry.
-  Result<std::shared_ptr<const Buffer>> get(const Tensor& source, const std::string& key, size_t bytes, FunctionRef<void(void*)> pack);
+  Result<std::shared_ptr<const Buffer>> get(const Tensor& source, const std::string& key, size_t bytes,
+                                            FunctionRef<void(void*)> pack);
 
  private:
   struct Entry {

@@ -25,7 +25,8 @@ float one_sum(const Plain& p, const float* x, const float* w, int64_t m) {
   for (int64_t c = 0; c < a.in_channels; ++c) {
     for (int64_t r = 0; r < a.kernel_h; ++r) {
       for (int64_t s = 0; s < a.kernel_w; ++s) {
-        sum += x[r * a.dilation_h * a.x_row + s * a.dilation_w * a.x_pixel + c] * w[((m * a.in_channels + c) * a.kernel_h + r) * a.kernel_w + s];
+        sum += x[r * a.dilation_h * a.x_row + s * a.dilation_w * a.x_pixel + c] *
+               w[((m * a.in_channels + c) * a.kernel_h + r) * a.kernel_w + s];
       }
     }
   }
@@ -70,7 +71,8 @@ Result<std::shared_ptr<const Buffer>> regrouped(const PrepareContext& context, c
     const int64_t taps = a.kernel_h * a.kernel_w;
     for (int64_t m = 0; m < a.out_channels; ++m) {
       for (int64_t c = 0; c < a.in_channels; ++c) {
-        for (int64_t t = 0; t < taps; ++t) to[(t * a.in_channels + c) * a.out_channels + m] = from[static_cast<size_t>((m * a.in_channels + c) * taps + t)];
+        for (int64_t t = 0; t < taps; ++t)
+          to[(t * a.in_channels + c) * a.out_channels + m] = from[static_cast<size_t>((m * a.in_channels + c) * taps + t)];
       }
     }
   });
@@ -81,7 +83,8 @@ Result<std::shared_ptr<const Buffer>> regrouped(const PrepareContext& context, c
 Result<std::unique_ptr<Step>> plain_conv(const ConvArgs& args, const PrepareContext& context, bool channels_last) {
   const Operand& x = context.in(0);
   OXPLOW_ASSIGN(const Window window, window_of(context.attributes, x.type.shape, args.kernel_h, args.kernel_w));
-  const Plain p{args, x.type.shape[3] / args.in_channels, window.pad_top * x.strides[1] + window.pad_left * x.strides[2], context.has(2)};
+  const Plain p{args, x.type.shape[3] / args.in_channels, window.pad_top * x.strides[1] + window.pad_left * x.strides[2],
+                context.has(2)};
   const int rows = static_cast<int>(args.batch * args.out_h);
   std::unique_ptr<Step> step;
   if (channels_last && p.groups == 1 && context.in(1).constant) {
@@ -90,7 +93,8 @@ Result<std::unique_ptr<Step>> plain_conv(const ConvArgs& args, const PrepareCont
       row_all_filters(p, b, reinterpret_cast<const float*>(weights->data()), row / p.args.out_h, row % p.args.out_h);
     });
   } else {
-    step = make_step("conv_plain_loops", rows, [p](const Buffers& b, int row, int) { row_sum_by_sum(p, b, row / p.args.out_h, row % p.args.out_h); });
+    step = make_step("conv_plain_loops", rows,
+                     [p](const Buffers& b, int row, int) { row_sum_by_sum(p, b, row / p.args.out_h, row % p.args.out_h); });
   }
   step->why = "asked for";
   return step;

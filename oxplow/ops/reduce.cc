@@ -77,8 +77,11 @@ Result<ReduceArgs> reduce_args(const PrepareContext& c, ReduceOp op) {
     outer.erase(last);
     for (Dims& s : outer_strides) s.erase(last);
   }
-  if (outer.rank() > kMaxReduceDims || inside.rank() > kMaxReduceDims) return Error{ErrorCode::unsupported, "a reduction over more than three separate groups of axes"};
-  const auto fill = [](const Dims& from, int64_t* to) { std::copy(from.begin(), from.end(), to + (kMaxReduceDims - from.rank())); };
+  if (outer.rank() > kMaxReduceDims || inside.rank() > kMaxReduceDims)
+    return Error{ErrorCode::unsupported, "a reduction over more than three separate groups of axes"};
+  const auto fill = [](const Dims& from, int64_t* to) {
+    std::copy(from.begin(), from.end(), to + (kMaxReduceDims - from.rank()));
+  };
   fill(outer, args.outer);
   fill(outer_strides[0], args.x_outer);
   fill(outer_strides[1], args.y_outer);
@@ -99,13 +102,14 @@ Result<std::unique_ptr<Step>> prepare_reduce(const PrepareContext& c) {
   const int64_t units = (results + grain - 1) / grain;
   const int tasks = task_count(units, static_cast<double>(each * grain) * 0.1, c.threads());
   const ReduceKernels& kernels = reduce_kernels(c.isa);
-  auto step = make_step("reduce " + std::string(name_of(kOp)), tasks, [args, &kernels, units, results, grain, tasks](const Buffers& b, int task, int) {
-    ReduceArgs bound = args;
-    bound.x = b.inputs[0];
-    bound.y = b.outputs[0];
-    const Range range = task_range(units, tasks, task);
-    kernels.reduce(bound, range.begin * grain, std::min(range.end * grain, results));
-  });
+  auto step = make_step("reduce " + std::string(name_of(kOp)), tasks,
+                        [args, &kernels, units, results, grain, tasks](const Buffers& b, int task, int) {
+                          ReduceArgs bound = args;
+                          bound.x = b.inputs[0];
+                          bound.y = b.outputs[0];
+                          const Range range = task_range(units, tasks, task);
+                          kernels.reduce(bound, range.begin * grain, std::min(range.end * grain, results));
+                        });
   step->why = args.inner > 1 ? "columns" : "rows";
   return step;
 }
@@ -113,11 +117,9 @@ Result<std::unique_ptr<Step>> prepare_reduce(const PrepareContext& c) {
 }  // namespace
 
 namespace ops {
-#define OXPLOW_REDUCTION(op, function)                          \
-  constinit const OpSpec op{.name = #op,                        \
-                            .infer = infer_reduce,              \
-                            .prepare = prepare_reduce<ReduceOp::function>, \
-                            .accepts_input = accepts_any};
+#define OXPLOW_REDUCTION(op, function) \
+  constinit const OpSpec op{           \
+      .name = #op, .infer = infer_reduce, .prepare = prepare_reduce<ReduceOp::function>, .accepts_input = accepts_any};
 OXPLOW_REDUCTION(ReduceSum, sum)
 OXPLOW_REDUCTION(ReduceMean, mean)
 OXPLOW_REDUCTION(ReduceMax, max)

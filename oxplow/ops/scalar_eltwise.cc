@@ -176,8 +176,11 @@ Result<std::unique_ptr<Step>> prepare_scalar(const PrepareContext& context, cons
     if (bits_of(input.type.dtype) < 8) return Error{ErrorCode::unsupported, "arithmetic on 4-bit elements"};
     floating = floating || is_float(input.type.dtype);
   }
-  const bool known = floating ? apply(function, 1.0, 1.0, 1.0).has_value() : apply(function, int64_t{1}, int64_t{1}, int64_t{1}).has_value();
-  if (!known) return Error{ErrorCode::unsupported, std::string(name_of(function.op)) + " of " + std::string(name_of(context.in(0).type.dtype))};
+  const bool known =
+      floating ? apply(function, 1.0, 1.0, 1.0).has_value() : apply(function, int64_t{1}, int64_t{1}, int64_t{1}).has_value();
+  if (!known)
+    return Error{ErrorCode::unsupported,
+                 std::string(name_of(function.op)) + " of " + std::string(name_of(context.in(0).type.dtype))};
   return floating ? scalar_step<double>(context, function) : scalar_step<int64_t>(context, function);
 }
 

@@ -18,7 +18,8 @@ Result<Shape> broadcast(const Shape& a, const Shape& b) {
   for (int i = 0; i < rank; ++i) {
     const int64_t x = i < rank - a.rank() ? 1 : a[i - (rank - a.rank())];
     const int64_t y = i < rank - b.rank() ? 1 : b[i - (rank - b.rank())];
-    if (x != y && x != 1 && y != 1) return Error{ErrorCode::invalid_model, to_string(a) + " and " + to_string(b) + " cannot be broadcast together"};
+    if (x != y && x != 1 && y != 1)
+      return Error{ErrorCode::invalid_model, to_string(a) + " and " + to_string(b) + " cannot be broadcast together"};
     to[i] = x == 1 ? y : x;
   }
   return to;

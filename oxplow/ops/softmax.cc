@@ -21,7 +21,8 @@ Result<TensorTypes> infer_softmax(const InferContext& c) {
 template <bool kLog>
 Result<std::unique_ptr<Step>> prepare_softmax(const PrepareContext& c) {
   const TensorType& type = c.in(0).type;
-  if (!is_float(type.dtype) || type.dtype == DType::f64) return Error{ErrorCode::unsupported, "Softmax of " + std::string(name_of(type.dtype))};
+  if (!is_float(type.dtype) || type.dtype == DType::f64)
+    return Error{ErrorCode::unsupported, "Softmax of " + std::string(name_of(type.dtype))};
   const int rank = type.shape.rank();
   const int axis = *normalized_axis(c.attributes.integer("axis", -1), rank);
   // Opsets before 13: all axes from this one on make up the row.

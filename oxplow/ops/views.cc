@@ -67,7 +67,8 @@ Result<TensorTypes> infer_reshape(const InferContext& c) {
   for (size_t i = 0; i < target.size(); ++i) {
     int64_t extent = target[i];
     if (extent == 0 && !zero_is_zero) {
-      if (static_cast<int>(i) >= from.rank()) return Error{ErrorCode::invalid_model, "extent 0 copies an axis that the input does not have"};
+      if (static_cast<int>(i) >= from.rank())
+        return Error{ErrorCode::invalid_model, "extent 0 copies an axis that the input does not have"};
       extent = from[static_cast<int>(i)];
     }
     if (extent == -1) {
@@ -75,15 +76,18 @@ Result<TensorTypes> infer_reshape(const InferContext& c) {
       unknown = static_cast<int>(i);
       extent = 1;
     }
-    if (extent < 0 || __builtin_mul_overflow(known, extent, &known)) return Error{ErrorCode::invalid_model, "impossible extent in the new shape"};
+    if (extent < 0 || __builtin_mul_overflow(known, extent, &known))
+      return Error{ErrorCode::invalid_model, "impossible extent in the new shape"};
     to.push_back(extent);
   }
   const int64_t count = elements_of(from);
   if (unknown >= 0) {
-    if (known == 0 || count % known != 0) return Error{ErrorCode::invalid_model, "cannot reshape " + to_string(from) + ": -1 has no whole value"};
+    if (known == 0 || count % known != 0)
+      return Error{ErrorCode::invalid_model, "cannot reshape " + to_string(from) + ": -1 has no whole value"};
     to[unknown] = count / known;
   } else if (known != count) {
-    return Error{ErrorCode::invalid_model, "cannot reshape " + to_string(from) + " to " + to_string(to) + ": the number of elements differs"};
+    return Error{ErrorCode::invalid_model,
+                 "cannot reshape " + to_string(from) + " to " + to_string(to) + ": the number of elements differs"};
   }
   return one(c.type(0).dtype, to);
 }
@@ -102,7 +106,8 @@ Result<TensorTypes> infer_squeeze(const InferContext& c) {
     OXPLOW_ASSIGN(auto axes, c.integers(1, "axes"));
     for (int64_t a : axes) {
       OXPLOW_ASSIGN(const int axis, normalized_axis(a, from.rank()));
-      if (from[axis] != 1) return Error{ErrorCode::invalid_model, "axis " + std::to_string(axis) + " of " + to_string(from) + " is not 1"};
+      if (from[axis] != 1)
+        return Error{ErrorCode::invalid_model, "axis " + std::to_string(axis) + " of " + to_string(from) + " is not 1"};
       drop[static_cast<size_t>(axis)] = true;
     }
   } else {
@@ -124,7 +129,8 @@ Result<TensorTypes> infer_unsqueeze(const InferContext& c) {
     places.push_back(axis);
   }
   std::sort(places.begin(), places.end());
-  if (std::adjacent_find(places.begin(), places.end()) != places.end()) return Error{ErrorCode::invalid_model, "an axis is given twice"};
+  if (std::adjacent_find(places.begin(), places.end()) != places.end())
+    return Error{ErrorCode::invalid_model, "an axis is given twice"};
   Shape to = c.shape(0);
   for (int axis : places) to.insert(axis, 1);
   return one(c.type(0).dtype, to);

@@ -15,7 +15,8 @@ std::string quoted(std::string_view text) { return "'" + std::string(text) + "'"
 // Elements in place where the file has them aligned, else a copy.
 Result<Tensor> tensor_of(const onnx::TensorProto& proto, const std::shared_ptr<const OnnxModel>& model) {
   const auto dtype = proto.dtype();
-  if (!dtype) return Error{ErrorCode::unsupported, "tensor " + quoted(proto.name) + " has elements of type " + onnx::name_of(proto.type)};
+  if (!dtype)
+    return Error{ErrorCode::unsupported, "tensor " + quoted(proto.name) + " has elements of type " + onnx::name_of(proto.type)};
   const TensorType type{*dtype, proto.dims};
   OXPLOW_ASSIGN(auto data, onnx::tensor_bytes(proto));
   const size_t alignment = static_cast<size_t>(std::max(bits_of(*dtype), 8)) / 8;
@@ -35,7 +36,9 @@ Result<Attributes> attributes_of(const onnx::NodeProto& node, const std::shared_
       case onnx::AttributeType::STRING: attributes.set(a.name, std::string(a.s)); break;
       case onnx::AttributeType::FLOATS: attributes.set(a.name, a.floats); break;
       case onnx::AttributeType::INTS: attributes.set(a.name, a.ints); break;
-      case onnx::AttributeType::STRINGS: attributes.set(a.name, std::vector<std::string>(a.strings.begin(), a.strings.end())); break;
+      case onnx::AttributeType::STRINGS:
+        attributes.set(a.name, std::vector<std::string>(a.strings.begin(), a.strings.end()));
+        break;
       case onnx::AttributeType::TENSOR: {
         OXPLOW_ASSIGN(Tensor tensor, tensor_of(a.tensors.front(), model));
         attributes.set(a.name, std::move(tensor));
@@ -61,7 +64,8 @@ class Importer {
     if (!proto_.graph.sparse_initializers.empty()) return Error{ErrorCode::unsupported, "sparse initializers"};
     OXPLOW_TRY(add_inputs());
     for (const onnx::NodeProto& node : proto_.graph.nodes) {
-      if (Status status = add_node(node); !status.ok()) return in_context("node " + quoted(node.name) + " (" + std::string(node.op_type) + ")", status.error());
+      if (Status status = add_node(node); !status.ok())
+        return in_context("node " + quoted(node.name) + " (" + std::string(node.op_type) + ")", status.error());
     }
     for (const onnx::ValueInfoProto& output : proto_.graph.outputs) {
       auto it = values_.find(output.name);
@@ -80,8 +84,9 @@ class Importer {
       if (set.domain.empty() || set.domain == "ai.onnx") opset_ = set.version;
     }
     if (opset_ < kOldestOpset || opset_ > kNewestOpset) {
-      return Error{ErrorCode::unsupported, "the model uses opset " + std::to_string(opset_) + "; opsets " + std::to_string(kOldestOpset) + " to " +
-                                               std::to_string(kNewestOpset) + " can be read"};
+      return Error{ErrorCode::unsupported, "the model uses opset " + std::to_string(opset_) + "; opsets " +
+                                               std::to_string(kOldestOpset) + " to " + std::to_string(kNewestOpset) +
+                                               " can be read"};
     }
     return {};
   }
@@ -90,26 +95,32 @@ class Importer {
     std::map<std::string, std::string> unknown;  // and the first node that uses it
     for (const onnx::NodeProto& node : proto_.graph.nodes) {
       const bool ours = node.domain.empty() || node.domain == "ai.onnx";
-      if (!ours || !onnx_op_known(node.op_type)) unknown.try_emplace((ours ? "" : std::string(node.domain) + ".") + std::string(node.op_type), node.name);
+      if (!ours || !onnx_op_known(node.op_type))
+        unknown.try_emplace((ours ? "" : std::string(node.domain) + ".") + std::string(node.op_type), node.name);
     }
     if (unknown.empty()) return {};
     std::string list;
-    for (const auto& [op, node] : unknown) list += (list.empty() ? "" : ", ") + op + " (node " + quoted(std::string_view(node)) + ")";
+    for (const auto& [op, node] : unknown)
+      list += (list.empty() ? "" : ", ") + op + " (node " + quoted(std::string_view(node)) + ")";
     return Error{ErrorCode::unsupported, "the model uses ops that are not supported: " + list};
   }
 
   Status define(std::string_view name, ValueId id) {
     if (name.empty()) return {};
-    if (!values_.emplace(name, id).second) return Error{ErrorCode::invalid_model, "the value " + quoted(name) + " is written twice"};
+    if (!values_.emplace(name, id).second)
+      return Error{ErrorCode::invalid_model, "the value " + quoted(name) + " is written twice"};
     return {};
   }
 
   Status add_inputs() {
     for (const onnx::ValueInfoProto& input : proto_.graph.inputs) {
       if (values_.contains(input.name)) continue;  // an initializer with a declared type
-      if (input.type.kind != onnx::TypeProto::Kind::tensor) return Error{ErrorCode::unsupported, "input " + quoted(input.name) + " is not a tensor"};
+      if (input.type.kind != onnx::TypeProto::Kind::tensor)
+        return Error{ErrorCode::unsupported, "input " + quoted(input.name) + " is not a tensor"};
       const auto dtype = onnx::dtype_of(input.type.element);
-      if (!dtype) return Error{ErrorCode::unsupported, "input " + quoted(input.name) + " has elements of type " + onnx::name_of(input.type.element)};
+      if (!dtype)
+        return Error{ErrorCode::unsupported,
+                     "input " + quoted(input.name) + " has elements of type " + onnx::name_of(input.type.element)};
       DeclaredInput declared{.name = std::string(input.name), .dtype = *dtype, .dims = std::nullopt};
       if (input.type.has_shape) {
         declared.dims.emplace();
@@ -124,7 +135,12 @@ class Importer {
   }
 
   Status add_node(const onnx::NodeProto& node) {
-    OnnxNode call{.op = node.op_type, .name = std::string(node.name), .opset = opset_, .inputs = {}, .outputs = static_cast<int>(node.outputs.size()), .attributes = {}};
+    OnnxNode call{.op = node.op_type,
+                  .name = std::string(node.name),
+                  .opset = opset_,
+                  .inputs = {},
+                  .outputs = static_cast<int>(node.outputs.size()),
+                  .attributes = {}};
     if (call.name.empty() && !node.outputs.empty()) call.name = std::string(node.outputs[0]);
     for (std::string_view name : node.inputs) {
       if (name.empty()) {
@@ -132,12 +148,15 @@ class Importer {
         continue;
       }
       auto it = values_.find(name);
-      if (it == values_.end()) return Error{ErrorCode::invalid_model, "reads " + quoted(name) + ", which nothing before it writes: the graph has a cycle or a dangling input"};
+      if (it == values_.end())
+        return Error{ErrorCode::invalid_model,
+                     "reads " + quoted(name) + ", which nothing before it writes: the graph has a cycle or a dangling input"};
       call.inputs.push_back(it->second);
     }
     OXPLOW_ASSIGN(call.attributes, attributes_of(node, model_));
     OXPLOW_ASSIGN(auto results, import_onnx_node(graph_, call));
-    if (results.size() < node.outputs.size()) return Error{ErrorCode::unsupported, "its optional output " + quoted(node.outputs[results.size()])};
+    if (results.size() < node.outputs.size())
+      return Error{ErrorCode::unsupported, "its optional output " + quoted(node.outputs[results.size()])};
     for (size_t i = 0; i < node.outputs.size(); ++i) OXPLOW_TRY(define(node.outputs[i], results[i]));
     return {};
   }

@@ -22,14 +22,17 @@ class Builder {
   std::vector<ValueId> add(std::string_view op, std::vector<ValueId> inputs, Attributes attributes = {}, int outputs = 1) {
     const OpSpec* spec = find_op(op);
     OXPLOW_CHECK(spec != nullptr);
-    Node& placed = graph.nodes.emplace_back(Node{.op = spec, .name = node.name, .attributes = std::move(attributes), .inputs = std::move(inputs), .outputs = {}});
+    Node& placed = graph.nodes.emplace_back(
+        Node{.op = spec, .name = node.name, .attributes = std::move(attributes), .inputs = std::move(inputs), .outputs = {}});
     for (int i = 0; i < outputs; ++i) {
       placed.outputs.push_back(graph.add_value(node.name));
       graph[placed.outputs.back()].producer = &placed;
     }
     return placed.outputs;
   }
-  ValueId add1(std::string_view op, std::vector<ValueId> inputs, Attributes attributes = {}) { return add(op, std::move(inputs), std::move(attributes))[0]; }
+  ValueId add1(std::string_view op, std::vector<ValueId> inputs, Attributes attributes = {}) {
+    return add(op, std::move(inputs), std::move(attributes))[0];
+  }
   ValueId integers(const std::vector<int64_t>& values) {
     return graph.add_constant(Tensor::of<int64_t>(values, Shape{static_cast<int64_t>(values.size())}), node.name + ":axes");
   }
@@ -143,7 +146,8 @@ Results global_pool(Builder& b) {
 
 Results batch_norm(Builder& b) {
   if (b.node.inputs.size() < 5) return missing("scale, bias, mean or variance");
-  if (b.node.attributes.integer("training_mode", 0) != 0) return Error{ErrorCode::unsupported, "BatchNormalization in training mode"};
+  if (b.node.attributes.integer("training_mode", 0) != 0)
+    return Error{ErrorCode::unsupported, "BatchNormalization in training mode"};
   return b.add("BatchNormalization", b.node.inputs, b.node.attributes);
 }
 
@@ -199,7 +203,8 @@ Results axes_as_input(Builder& b) {
 Results slice(Builder& b) {
   if (b.node.inputs.empty()) return missing("the input");
   if (!b.node.attributes.has("starts")) return same(b);
-  std::vector<ValueId> inputs{b.node.inputs[0], b.integers(b.node.attributes.integers("starts")), b.integers(b.node.attributes.integers("ends"))};
+  std::vector<ValueId> inputs{b.node.inputs[0], b.integers(b.node.attributes.integers("starts")),
+                              b.integers(b.node.attributes.integers("ends"))};
   if (b.node.attributes.has("axes")) inputs.push_back(b.integers(b.node.attributes.integers("axes")));
   return b.add("Slice", std::move(inputs));
 }
@@ -236,13 +241,17 @@ Results softmax(Builder& b) {
 
 Results cast(Builder& b) {
   const auto to = onnx::dtype_of(static_cast<onnx::ElementType>(b.node.attributes.integer("to", 0)));
-  if (!to) return Error{ErrorCode::unsupported, "a cast to " + onnx::name_of(static_cast<onnx::ElementType>(b.node.attributes.integer("to", 0)))};
+  if (!to)
+    return Error{ErrorCode::unsupported,
+                 "a cast to " + onnx::name_of(static_cast<onnx::ElementType>(b.node.attributes.integer("to", 0)))};
   Attributes attributes;
   attributes.set("to", static_cast<int64_t>(*to));
   return b.add("Cast", b.node.inputs, std::move(attributes));
 }
 
-Results gelu(Builder& b) { return b.add(b.node.attributes.text("approximate", "none") == "tanh" ? "GeluTanh" : "Gelu", b.node.inputs); }
+Results gelu(Builder& b) {
+  return b.add(b.node.attributes.text("approximate", "none") == "tanh" ? "GeluTanh" : "Gelu", b.node.inputs);
+}
 
 Results mod(Builder& b) { return b.add(b.node.attributes.integer("fmod", 0) ? "Fmod" : "FloorMod", b.node.inputs); }
 
@@ -259,24 +268,106 @@ using Rule = Results (*)(Builder&);
 
 const std::map<std::string_view, Rule>& rules() {
   static const std::map<std::string_view, Rule> table = {
-      {"Abs", same}, {"Acos", same}, {"Acosh", same}, {"Add", same}, {"And", same}, {"Asin", same}, {"Asinh", same}, {"Atan", same},
-      {"Atanh", same}, {"AveragePool", pool}, {"BatchNormalization", batch_norm}, {"Cast", cast}, {"Ceil", same}, {"Celu", same},
-      {"Clip", clip}, {"Concat", same}, {"Constant", constant}, {"ConstantOfShape", same}, {"Conv", conv}, {"Cos", same}, {"Cosh", same},
-      {"Div", same}, {"Dropout", identity}, {"Elu", same}, {"Equal", same}, {"Erf", same}, {"Exp", same}, {"Expand", same},
-      {"Flatten", same}, {"Floor", same}, {"Gather", same}, {"Gelu", gelu}, {"Gemm", gemm},
-      {"GlobalAveragePool", global_pool<"ReduceMean">}, {"GlobalMaxPool", global_pool<"ReduceMax">}, {"Greater", same},
-      {"GreaterOrEqual", same}, {"HardSigmoid", same}, {"HardSwish", same}, {"Identity", identity}, {"IsNaN", same},
-      {"LayerNormalization", same}, {"LeakyRelu", same}, {"Less", same}, {"LessOrEqual", same}, {"Log", same},
-      {"LogSoftmax", softmax<true>}, {"MatMul", same}, {"Max", variadic<"Maximum">}, {"MaxPool", pool}, {"Mean", variadic<"Add">},
-      {"Min", variadic<"Minimum">}, {"Mish", same}, {"Mod", mod}, {"Mul", same}, {"Neg", same}, {"Not", same}, {"Or", same}, {"PRelu", same},
-      {"Pad", pad}, {"Pow", same}, {"Range", same}, {"Reciprocal", same}, {"ReduceL1", axes_as_input}, {"ReduceL2", axes_as_input},
-      {"ReduceLogSum", axes_as_input}, {"ReduceLogSumExp", axes_as_input}, {"ReduceMax", axes_as_input}, {"ReduceMean", axes_as_input},
-      {"ReduceMin", axes_as_input}, {"ReduceProd", axes_as_input}, {"ReduceSum", axes_as_input}, {"ReduceSumSquare", axes_as_input},
-      {"Relu", same}, {"Reshape", reshape}, {"Round", same}, {"Selu", same}, {"Shape", same}, {"Shrink", same}, {"Sigmoid", same},
-      {"Sign", same}, {"Sin", same}, {"Sinh", same}, {"Size", same}, {"Slice", slice}, {"Softmax", softmax<false>}, {"Softplus", same},
-      {"Softsign", same}, {"Split", split}, {"Sqrt", same}, {"Squeeze", axes_as_input}, {"Sub", same}, {"Sum", variadic<"Add">},
-      {"Tan", same}, {"Tanh", same}, {"ThresholdedRelu", same}, {"Transpose", same}, {"Unsqueeze", axes_as_input},
-      {"Where", renamed<"Select">}, {"Xor", same},
+      {"Abs", same},
+      {"Acos", same},
+      {"Acosh", same},
+      {"Add", same},
+      {"And", same},
+      {"Asin", same},
+      {"Asinh", same},
+      {"Atan", same},
+      {"Atanh", same},
+      {"AveragePool", pool},
+      {"BatchNormalization", batch_norm},
+      {"Cast", cast},
+      {"Ceil", same},
+      {"Celu", same},
+      {"Clip", clip},
+      {"Concat", same},
+      {"Constant", constant},
+      {"ConstantOfShape", same},
+      {"Conv", conv},
+      {"Cos", same},
+      {"Cosh", same},
+      {"Div", same},
+      {"Dropout", identity},
+      {"Elu", same},
+      {"Equal", same},
+      {"Erf", same},
+      {"Exp", same},
+      {"Expand", same},
+      {"Flatten", same},
+      {"Floor", same},
+      {"Gather", same},
+      {"Gelu", gelu},
+      {"Gemm", gemm},
+      {"GlobalAveragePool", global_pool<"ReduceMean">},
+      {"GlobalMaxPool", global_pool<"ReduceMax">},
+      {"Greater", same},
+      {"GreaterOrEqual", same},
+      {"HardSigmoid", same},
+      {"HardSwish", same},
+      {"Identity", identity},
+      {"IsNaN", same},
+      {"LayerNormalization", same},
+      {"LeakyRelu", same},
+      {"Less", same},
+      {"LessOrEqual", same},
+      {"Log", same},
+      {"LogSoftmax", softmax<true>},
+      {"MatMul", same},
+      {"Max", variadic<"Maximum">},
+      {"MaxPool", pool},
+      {"Mean", variadic<"Add">},
+      {"Min", variadic<"Minimum">},
+      {"Mish", same},
+      {"Mod", mod},
+      {"Mul", same},
+      {"Neg", same},
+      {"Not", same},
+      {"Or", same},
+      {"PRelu", same},
+      {"Pad", pad},
+      {"Pow", same},
+      {"Range", same},
+      {"Reciprocal", same},
+      {"ReduceL1", axes_as_input},
+      {"ReduceL2", axes_as_input},
+      {"ReduceLogSum", axes_as_input},
+      {"ReduceLogSumExp", axes_as_input},
+      {"ReduceMax", axes_as_input},
+      {"ReduceMean", axes_as_input},
+      {"ReduceMin", axes_as_input},
+      {"ReduceProd", axes_as_input},
+      {"ReduceSum", axes_as_input},
+      {"ReduceSumSquare", axes_as_input},
+      {"Relu", same},
+      {"Reshape", reshape},
+      {"Round", same},
+      {"Selu", same},
+      {"Shape", same},
+      {"Shrink", same},
+      {"Sigmoid", same},
+      {"Sign", same},
+      {"Sin", same},
+      {"Sinh", same},
+      {"Size", same},
+      {"Slice", slice},
+      {"Softmax", softmax<false>},
+      {"Softplus", same},
+      {"Softsign", same},
+      {"Split", split},
+      {"Sqrt", same},
+      {"Squeeze", axes_as_input},
+      {"Sub", same},
+      {"Sum", variadic<"Add">},
+      {"Tan", same},
+      {"Tanh", same},
+      {"ThresholdedRelu", same},
+      {"Transpose", same},
+      {"Unsqueeze", axes_as_input},
+      {"Where", renamed<"Select">},
+      {"Xor", same},
   };
   return table;
 }

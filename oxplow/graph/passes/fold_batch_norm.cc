@@ -25,7 +25,8 @@ Result<ScaleShift> scale_and_shift(Graph& graph, Graph::NodeIterator at) {
 Node* convolution_before(const Graph& graph, const Node& bn, const std::vector<int>& uses) {
   const auto once = [&](ValueId id) { return uses[static_cast<size_t>(id)] == 1; };
   Node* transpose = graph.producer(bn.inputs[0], "Transpose");
-  if (!transpose || !once(transpose->outputs[0]) || permutation_of(graph, *transpose) != std::vector<int64_t>{0, 3, 1, 2}) return nullptr;
+  if (!transpose || !once(transpose->outputs[0]) || permutation_of(graph, *transpose) != std::vector<int64_t>{0, 3, 1, 2})
+    return nullptr;
   Node* conv = graph.producer(transpose->inputs[0], "Conv");
   return conv && once(conv->outputs[0]) && graph.constant(conv->inputs[1]) ? conv : nullptr;
 }

@@ -8,9 +8,9 @@ namespace oxplow::passes {
 namespace {
 
 struct Match {
-  ValueId q = kNoValue;        // [B, H, Sq, D]
+  ValueId q = kNoValue;             // [B, H, Sq, D]
   ValueId k_transposed = kNoValue;  // [B, H, D, Sk]
-  ValueId v = kNoValue;        // [B, H, Sk, Dv]
+  ValueId v = kNoValue;             // [B, H, Sk, Dv]
   ValueId mask = kNoValue;
   float scale = 1;
 };

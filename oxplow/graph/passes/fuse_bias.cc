@@ -12,11 +12,14 @@ Result<bool> fuse_bias(Graph& graph, const PassContext&) {
     for (size_t i : {size_t{0}, size_t{1}}) {
       const Node* linear = graph.producer(it->inputs[i], "Linear");
       const ValueId row = it->inputs[1 - i];
-      if (!linear || linear->inputs.size() != 2 || linear->attributes.has("activation") || uses[static_cast<size_t>(linear->outputs[0])] != 1) continue;
+      if (!linear || linear->inputs.size() != 2 || linear->attributes.has("activation") ||
+          uses[static_cast<size_t>(linear->outputs[0])] != 1)
+        continue;
       const Shape& shape = graph.shape(linear->outputs[0]);
       if (!is_row_constant(graph, row, shape.back()) || graph.shape(it->outputs[0]) != shape) continue;
       OXPLOW_ASSIGN(const ValueId bias, reshaped(graph, it, row, Shape{shape.back()}));
-      OXPLOW_ASSIGN(const ValueId y, graph.emit1(it, "Linear", linear->name, {linear->inputs[0], linear->inputs[1], bias}, linear->attributes));
+      OXPLOW_ASSIGN(const ValueId y,
+                    graph.emit1(it, "Linear", linear->name, {linear->inputs[0], linear->inputs[1], bias}, linear->attributes));
       graph.replace_uses(it->outputs[0], y);
       changed = true;
       break;

@@ -40,17 +40,19 @@ std::optional<Draft> spliced(const Draft& outer, size_t at, const Draft& inner) 
     if (known == joint.inputs.end()) joint.inputs.push_back(outer.inputs[i]);
   }
   const size_t inputs = joint.inputs.size(), first = inner.steps.size();
-  if (inputs > static_cast<size_t>(kMaxChainInputs) || first + outer.steps.size() > static_cast<size_t>(kMaxChainSteps)) return std::nullopt;
+  if (inputs > static_cast<size_t>(kMaxChainInputs) || first + outer.steps.size() > static_cast<size_t>(kMaxChainSteps))
+    return std::nullopt;
   const auto renumber = [&](std::vector<ChainStep> steps, size_t old_inputs, auto map) {
     for (ChainStep step : steps) {
-      for (uint8_t ChainStep::*operand : {&ChainStep::a, &ChainStep::b, &ChainStep::c}) {
+      for (uint8_t ChainStep::* operand : {&ChainStep::a, &ChainStep::b, &ChainStep::c}) {
         const size_t v = step.*operand;
         step.*operand = static_cast<uint8_t>(map(v, v >= old_inputs));
       }
       joint.steps.push_back(step);
     }
   };
-  renumber(inner.steps, inner.inputs.size(), [&](size_t v, bool result) { return result ? v - inner.inputs.size() + inputs : v; });
+  renumber(inner.steps, inner.inputs.size(),
+           [&](size_t v, bool result) { return result ? v - inner.inputs.size() + inputs : v; });
   renumber(outer.steps, outer.inputs.size(), [&](size_t v, bool result) {
     if (result) return v - outer.inputs.size() + inputs + first;
     return outer.inputs[v] == outer.inputs[at] ? inputs + first - 1 : place[v];
@@ -83,7 +85,9 @@ Result<bool> fuse_chains(Graph& graph, const PassContext&) {
       const ValueId id = draft->inputs[i];
       const Node* inner = graph.producer(id);
       const auto readers = std::count(it->inputs.begin(), it->inputs.end(), id);
-      auto part = inner && inner->outputs.size() == 1 && graph.shape(id) == shape && uses[static_cast<size_t>(id)] == readers ? draft_of(graph, *inner) : std::nullopt;
+      auto part = inner && inner->outputs.size() == 1 && graph.shape(id) == shape && uses[static_cast<size_t>(id)] == readers
+                      ? draft_of(graph, *inner)
+                      : std::nullopt;
       if (part) clear_unused(part->steps);
       auto joint = part ? spliced(*draft, i, *part) : std::nullopt;
       if (!joint) {

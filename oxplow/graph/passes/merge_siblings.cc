@@ -42,7 +42,8 @@ Status merge(Graph& graph, const std::vector<Iterator>& siblings) {
   const ValueId split = graph.add_constant(Tensor::of<int64_t>(sizes, Shape{static_cast<int64_t>(sizes.size())}), "split");
   Attributes attributes;
   attributes.set("axis", int64_t{-1});
-  OXPLOW_ASSIGN(auto parts, graph.emit(at, "Split", at->name, {joint, split}, std::move(attributes), static_cast<int>(sizes.size())));
+  OXPLOW_ASSIGN(auto parts,
+                graph.emit(at, "Split", at->name, {joint, split}, std::move(attributes), static_cast<int>(sizes.size())));
   for (size_t i = 0; i < siblings.size(); ++i) graph.replace_uses(siblings[i]->outputs[0], parts[i]);
   return {};
 }
@@ -53,7 +54,8 @@ Result<bool> merge_siblings(Graph& graph, const PassContext&) {
   // By what they must have in common: input, orientation of the weights, bias or none.
   std::map<std::tuple<ValueId, int64_t, bool>, std::vector<Iterator>> families;
   for (auto it = graph.nodes.begin(); it != graph.nodes.end(); ++it) {
-    if (mergeable(graph, *it)) families[{it->inputs[0], it->attributes.integer("trans_w", 0), it->input(2) != kNoValue}].push_back(it);
+    if (mergeable(graph, *it))
+      families[{it->inputs[0], it->attributes.integer("trans_w", 0), it->input(2) != kNoValue}].push_back(it);
   }
   bool changed = false;
   for (const auto& [key, siblings] : families) {

@@ -29,7 +29,8 @@ bool reverses(const Graph& graph, const Node& node) {
 }
 
 bool is_linear(const Graph& graph, const Node& node) {
-  return node.is("MatMul") && graph.constant(node.inputs[1]) && graph.shape(node.inputs[1]).rank() == 2 && graph.dtype(node.inputs[1]) == DType::f32;
+  return node.is("MatMul") && graph.constant(node.inputs[1]) && graph.shape(node.inputs[1]).rank() == 2 &&
+         graph.dtype(node.inputs[1]) == DType::f32;
 }
 
 }  // namespace

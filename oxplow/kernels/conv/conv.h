@@ -32,8 +32,8 @@ struct ConvKernel {
   const char* name;  // conv_<x>_<w>_<y>_<pixels>x<channels>_<isa>
   DType x, w, y;
   int tile_pixels;
-  int panel_channels;     // output channels of a packed panel
-  int channel_multiple;   // in_channels must be a multiple (1 for f32, 2 for bf16 dot products, 32 for AMX tiles, ...)
+  int panel_channels;    // output channels of a packed panel
+  int channel_multiple;  // in_channels must be a multiple (1 for f32, 2 for bf16 dot products, 32 for AMX tiles, ...)
   size_t (*packed_bytes)(const ConvArgs& args);
   // From f32, w[m][c][r][s] at w[m * out_stride + c * in_stride + r * row_stride + s * column_stride] (ONNX: C*R*S, R*S, S, 1).
   // `in_channels_given` <= args.in_channels: the rest are zero.
