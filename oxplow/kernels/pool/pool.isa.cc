@@ -89,7 +89,11 @@ void pool_rows(const PoolArgs& args, int64_t row_begin, int64_t row_end, int64_t
       window.columns = columns.end - columns.begin;
       window.row_step = args.dilation_h * args.x_row;
       window.column_step = args.dilation_w * args.x_pixel;
-      if (window.columns > 0) window.x = x + columns.first * args.x_pixel;
+      if (window.columns > 0) {
+        window.x = x + columns.first * args.x_pixel;
+      } else {
+        window.rows = 0;  // no tap inside: no pointer to move either
+      }
       const int64_t count = args.count_include_pad ? rows.padded * columns.padded : window.rows * window.columns;
       window.divisor = count > 0 ? static_cast<float>(count) : 1.0f;
       pool_pixel<kKind>(window, channel_end - channel_begin, y);
