@@ -10,18 +10,10 @@ extern const ConvKernels conv_kernels;
 namespace {
 
 #if defined(__AVX512F__)
-#ifndef GR
-#define GR 14
-#define GV 2
-#endif
-constexpr int kRows = GR, kVectors = GV;
+constexpr int kRows = 14, kVectors = 2;
 #define OXPLOW_TILE "14x32"
 #elif defined(__AVX2__)
-#ifndef GR
-#define GR 6
-#define GV 2
-#endif
-constexpr int kRows = GR, kVectors = GV;
+constexpr int kRows = 6, kVectors = 2;
 #define OXPLOW_TILE "6x16"
 #elif defined(__SSE2__)
 constexpr int kRows = 4, kVectors = 2;
@@ -82,15 +74,14 @@ int64_t block_pixels(const ConvArgs& args, int64_t element) {
 template <typename Product, typename Out>
 void run(const ConvArgs& args, int64_t pixel_begin, int64_t pixel_end, int64_t panel_begin, int64_t panel_end) {
   constexpr int64_t kElement = 4 / Product::kUnit;
-  const char* rows[kBlockPixels];
-  char* out[kBlockPixels];
-  const char* residual[kBlockPixels];
+  Rows<kBlockPixels> rows;
   Tile t;
   describe_taps(args, kElement, &t);
   t.epilogue = &args.epilogue;
-  t.residual_delta = args.epilogue.residual != nullptr ? reinterpret_cast<char*>(residual) - reinterpret_cast<char*>(out) : 0;
   const int64_t block = block_pixels(args, kElement);
   const int64_t blocks = (pixel_end - pixel_begin + block - 1) / block;
+  const int64_t panel_bytes = args.kernel_h * args.kernel_w * args.in_channels / Product::kUnit * kColumns * 4;
+  const Panels panels{static_cast<const char*>(args.w), panel_bytes, args.out_channels, panel_begin, panel_end};
   int64_t j = pixel_begin % args.out_w;
   int64_t i = pixel_begin / args.out_w % args.out_h;
   int64_t n = pixel_begin / args.out_w / args.out_h;
@@ -100,9 +91,9 @@ void run(const ConvArgs& args, int64_t pixel_begin, int64_t pixel_end, int64_t p
       const int64_t x = n * args.x_image + i * args.stride_h * args.x_row + j * args.stride_w * args.x_pixel;
       const int64_t y = n * args.y_image + i * args.y_row + j * args.y_pixel;
       const int64_t z = n * args.residual_image + i * args.residual_row + j * args.residual_pixel;
-      rows[p] = static_cast<const char*>(args.x) + x * kElement;
-      out[p] = static_cast<char*>(args.y) + y * Out::kBytes;
-      residual[p] = static_cast<const char*>(args.epilogue.residual) + z * Out::kBytes;
+      rows.a[p] = static_cast<const char*>(args.x) + x * kElement;
+      rows.c[p] = static_cast<char*>(args.y) + y * Out::kBytes;
+      rows.residual[p] = static_cast<const char*>(args.epilogue.residual) + z * Out::kBytes;
       if (++j == args.out_w) {
         j = 0;
         if (++i == args.out_h) {
@@ -111,8 +102,7 @@ void run(const ConvArgs& args, int64_t pixel_begin, int64_t pixel_end, int64_t p
         }
       }
     }
-    run_block<Product, Out, kRows, kVectors>(t, {rows, out, count}, static_cast<const char*>(args.w), args.out_channels,
-                                             panel_begin, panel_end);
+    run_block<Product, Out, kRows, kVectors>(t, rows, count, panels);
   }
 }
 

@@ -3,48 +3,27 @@
 #include "oxplow/kernels/gemm/pack.h"
 #include "oxplow/kernels/gemm/tile.h"
 
-#define OXPLOW_TEXT_(x) #x
-#define OXPLOW_TEXT(x) OXPLOW_TEXT_(x)
-
 namespace oxplow::OXPLOW_ISA {
 
 extern const GemmKernels gemm_kernels;
 
 namespace {
 
-#if defined(__AVX512F__)
-#ifndef GR
-#define GR 6
-#define GV 4
-#endif
-constexpr int kRows = GR, kVectors = GV;
-#define OXPLOW_TILE "6x64"
-#elif defined(__AVX2__)
-#ifndef GR
-#define GR 6
-#define GV 2
-#endif
-constexpr int kRows = GR, kVectors = GV;
-#define OXPLOW_TILE "6x16"
-#elif defined(__SSE2__)
-constexpr int kRows = 4, kVectors = 2;
-#define OXPLOW_TILE "4x8"
-#else
-constexpr int kRows = 8, kVectors = 2;
-#define OXPLOW_TILE "8x8"
-#endif
-
-constexpr int kColumns = kVectors * F32::kWidth;
-// Rows of A that stay in L2 while the panels of B pass over them.
-constexpr int64_t kBlockRows = 512;
+// Rows of A stay in L2 while the panels of B pass over them: so many at most, and a part of k so long.
+constexpr int64_t kBlockRows = 504;
 constexpr int64_t kBlockBytes = F32::kWidth == 16 ? 512 << 10 : 192 << 10;
+constexpr int64_t kPartOfK = 1024;
 
-int64_t panels_of(int64_t n) { return (n + kColumns - 1) / kColumns; }
+template <int kVectors>
+size_t packed_bytes_f32(int64_t k, int64_t n) {
+  constexpr int64_t kColumns = kVectors * F32::kWidth;
+  return static_cast<size_t>((n + kColumns - 1) / kColumns * kColumns * k) * sizeof(float);
+}
 
-size_t packed_bytes_f32(int64_t k, int64_t n) { return static_cast<size_t>(panels_of(n) * kColumns * k) * sizeof(float); }
-
+template <int kVectors>
 void pack_f32(const float* b, int64_t row_stride, int64_t column_stride, int64_t k, int64_t n, int64_t panel_begin,
               int64_t panel_end, void* packed) {
+  constexpr int64_t kColumns = kVectors * F32::kWidth;
   for (int64_t panel = panel_begin; panel < panel_end; ++panel) {
     const int64_t column = panel * kColumns;
     const int64_t columns = n - column < kColumns ? n - column : kColumns;
@@ -53,40 +32,70 @@ void pack_f32(const float* b, int64_t row_stride, int64_t column_stride, int64_t
   }
 }
 
-int64_t block_rows(int64_t row_bytes) {
-  const int64_t fit = kBlockBytes / (row_bytes + 1);
-  const int64_t rows = fit < kBlockRows ? fit : kBlockRows;
-  return rows < 4 * kRows ? 4 * kRows : rows / kRows * kRows;
+// Sums over a part of k can wait in C if it is f32 and not the residual as well.
+bool can_split_k(const GemmArgs& args, int64_t rows, int64_t row_bytes) {
+  return rows * row_bytes > kBlockBytes && args.k > kPartOfK + kPartOfK / 2 && args.epilogue.residual != args.c;
 }
 
-template <typename Product, typename Out, int kUnitBytes>
+template <typename Product, typename Out, int kRows, int kVectors>
 void run(const GemmArgs& args, int64_t row_begin, int64_t row_end, int64_t panel_begin, int64_t panel_end) {
+  constexpr int64_t kColumns = kVectors * F32::kWidth;
   constexpr int64_t kElement = 4 / Product::kUnit;
-  const char* rows[kBlockRows];
-  char* out[kBlockRows];
-  const char* residual[kBlockRows];
-  const int64_t block = block_rows(args.k * kElement);
-  Tile t;
-  t.run_units = (args.k + Product::kUnit - 1) / Product::kUnit;
-  t.epilogue = &args.epilogue;
-  t.residual_delta = args.epilogue.residual != nullptr ? reinterpret_cast<char*>(residual) - reinterpret_cast<char*>(out) : 0;
+  const int64_t units = (args.k + Product::kUnit - 1) / Product::kUnit;
+  const bool split = sizeof(float) == Out::kBytes && can_split_k(args, row_end - row_begin, units * 4);
+  const int64_t parts = split ? (units + kPartOfK - 1) / kPartOfK : 1;
+  const int64_t part_units = (units / parts + 3) / 4 * 4;
+  const int64_t fit = kBlockBytes / (part_units * 4 + 1) / kRows * kRows;
+  const int64_t block = fit < 4 * kRows ? 4 * kRows : fit > kBlockRows ? kBlockRows : fit;
   const int64_t blocks = (row_end - row_begin + block - 1) / block;
+  Rows<kBlockRows> rows;
+  Tile t;
+  t.epilogue = &args.epilogue;
   for (int64_t i = 0; i < blocks; ++i) {
     const int64_t begin = row_begin + (row_end - row_begin) * i / blocks;
     const int64_t end = row_begin + (row_end - row_begin) * (i + 1) / blocks;
-    for (int64_t m = begin; m < end; ++m) {
-      rows[m - begin] = static_cast<const char*>(args.a) + m * args.lda * kElement;
-      out[m - begin] = static_cast<char*>(args.c) + m * args.ldc * Out::kBytes;
-      residual[m - begin] = static_cast<const char*>(args.epilogue.residual) + m * args.ld_residual * Out::kBytes;
+    for (int64_t part = 0; part < parts; ++part) {
+      const int64_t unit = part * part_units;
+      for (int64_t m = begin; m < end; ++m) {
+        rows.a[m - begin] = static_cast<const char*>(args.a) + m * args.lda * kElement + unit * 4;
+        rows.c[m - begin] = static_cast<char*>(args.c) + m * args.ldc * Out::kBytes;
+        rows.residual[m - begin] = static_cast<const char*>(args.epilogue.residual) + m * args.ld_residual * Out::kBytes;
+      }
+      t.run_units = part + 1 < parts ? part_units : units - unit;
+      t.resume = part > 0;
+      t.unfinished = part + 1 < parts;
+      const char* packed = static_cast<const char*>(args.b) + unit * kColumns * 4;
+      run_block<Product, Out, kRows, kVectors>(t, rows, end - begin,
+                                               {packed, units * kColumns * 4, args.n, panel_begin, panel_end});
     }
-    run_block<Product, Out, kRows, kVectors>(t, {rows, out, end - begin}, static_cast<const char*>(args.b), args.n, panel_begin,
-                                             panel_end);
   }
 }
 
+#define OXPLOW_TEXT_(x) #x
+#define OXPLOW_TEXT(x) OXPLOW_TEXT_(x)
+#define OXPLOW_GEMM_F32(rows, columns)                                 \
+  {"gemm_f32_f32_f32_" #rows "x" #columns "_" OXPLOW_TEXT(OXPLOW_ISA), \
+   DType::f32,                                                         \
+   DType::f32,                                                         \
+   DType::f32,                                                         \
+   rows,                                                               \
+   columns,                                                            \
+   packed_bytes_f32<columns / F32::kWidth>,                            \
+   pack_f32<columns / F32::kWidth>,                                    \
+   run<F32Product, F32Out, rows, columns / F32::kWidth>}
+
 constexpr GemmKernel kKernels[] = {
-    {"gemm_f32_f32_f32_" OXPLOW_TILE "_" OXPLOW_TEXT(OXPLOW_ISA), DType::f32, DType::f32, DType::f32, kRows, kColumns,
-     packed_bytes_f32, pack_f32, run<F32Product, F32Out, 4>},
+#if defined(__AVX512F__)
+    OXPLOW_GEMM_F32(6, 64),
+    OXPLOW_GEMM_F32(8, 48),  // where n is a multiple of 48 and k or n large
+#elif defined(__AVX2__)
+    OXPLOW_GEMM_F32(6, 16),
+    OXPLOW_GEMM_F32(4, 24),
+#elif defined(__SSE2__)
+    OXPLOW_GEMM_F32(4, 8),
+#else
+    OXPLOW_GEMM_F32(8, 8),
+#endif
 };
 
 }  // namespace

@@ -17,7 +17,7 @@ namespace oxplow::OXPLOW_ISA {
 struct Tile {
   const char* const* rows = nullptr;  // of A, at k = 0
   char* const* out = nullptr;         // rows of C at column 0
-  int64_t residual_delta = 0;         // bytes from out[i] in memory to the like pointer of the residual; 0: no residual
+  int64_t residual_delta = 0;         // bytes from &out[i] to the like pointer of the residual; 0: no residual
   int64_t runs_h = 1, runs_w = 1, run_h_bytes = 0, run_w_bytes = 0, run_units = 0;
   const char* panel = nullptr;     // of packed B
   const char* prefetch = nullptr;  // brought to L2 while the tile is computed, prefetch_step bytes every four units
@@ -27,6 +27,8 @@ struct Tile {
   const Epilogue* epilogue = nullptr;
   float low = 0, high = 0;  // clip, when `plain`
   bool plain = false;       // all columns of the tile exist, and the activation is none or clip
+  bool resume = false;      // C holds the sums over an earlier part of k (f32 alone)
+  bool unfinished = false;  // C is left holding sums
 };
 
 // Element types of C.
@@ -114,17 +116,36 @@ OXPLOW_INLINE void add_unit(F32 (&sum)[kRows][kVectors], const typename Product:
   }
 }
 
-// Adds all of k into sum. Meanwhile asks for the lines of C (and of the residual) that the tile will write, row after row, and for
-// the next panel of B.
+// Asks for memory that is needed soon, a little every four units of k: the lines of C (and of the residual) that the tile will
+// write, row after row, and the next panel of B. Kept in memory, as the registers are the rows'.
+struct Ahead {
+  char* const* row;
+  char* const* last_row;
+  const char* panel;
+
+  template <int kBytes>
+  OXPLOW_INLINE void step(const Tile& t, int64_t column_bytes) {
+    asm volatile("" : "+m"(*this));
+    const char* out = *row + column_bytes;
+    OXPLOW_UNROLL for (int i = 0; i < kBytes; i += 64) prefetch_to_write(out + i);
+    const char* residual = like_pointer(row, t.residual_delta) + column_bytes;
+    OXPLOW_UNROLL for (int i = 0; i < kBytes; i += 64) __builtin_prefetch(residual + i, 0, 3);
+    row += row < last_row;
+    __builtin_prefetch(panel, 0, 2);
+    __builtin_prefetch(panel + t.prefetch_step / 2, 0, 2);
+    panel += t.prefetch_step;
+    asm volatile("" : "+m"(*this));
+  }
+};
+
+// Adds all of k into sum.
 template <typename Product, typename Out, int kRows, int kVectors, int kPanelVectors>
 OXPLOW_INLINE void accumulate(const Tile& t, F32 (&sum)[kRows][kVectors]) {
   constexpr int kStep = kPanelVectors * F32::kWidth * 4;  // bytes of B a unit
   const char* rows[kRows];
   OXPLOW_UNROLL for (int i = 0; i < kRows; ++i) rows[i] = t.rows[i];
   const char* b = t.panel;
-  const char* prefetch = t.prefetch;
-  char* const* touch = t.out;
-  char* const* const last_touch = t.out + kRows - 1;
+  Ahead ahead{t.out, t.out + kRows - 1, t.prefetch};
   for (int64_t h = 0; h < t.runs_h; ++h) {
     for (int64_t w = 0; w < t.runs_w; ++w) {
       int64_t offset = h * t.run_h_bytes + w * t.run_w_bytes;
@@ -135,14 +156,7 @@ OXPLOW_INLINE void accumulate(const Tile& t, F32 (&sum)[kRows][kVectors]) {
         add_unit<Product, 1, kStep>(sum, a, b);
         add_unit<Product, 2, kStep>(sum, a, b);
         add_unit<Product, 3, kStep>(sum, a, b);
-        const char* line = *touch + t.column * Out::kBytes;
-        OXPLOW_UNROLL for (int v = 0; v < kVectors * F32::kWidth * Out::kBytes; v += 64) prefetch_to_write(line + v);
-        const char* other = like_pointer(touch, t.residual_delta) + t.column * Out::kBytes;
-        OXPLOW_UNROLL for (int v = 0; v < kVectors * F32::kWidth * Out::kBytes; v += 64) __builtin_prefetch(other + v, 0, 3);
-        touch += touch < last_touch;
-        __builtin_prefetch(prefetch, 0, 2);
-        __builtin_prefetch(prefetch + t.prefetch_step / 2, 0, 2);
-        prefetch += t.prefetch_step;
+        ahead.step<kVectors * F32::kWidth * Out::kBytes>(t, t.column * Out::kBytes);
         b += 4 * kStep;
         offset += 16;
       }
@@ -160,11 +174,36 @@ OXPLOW_INLINE void accumulate(const Tile& t, F32 (&sum)[kRows][kVectors]) {
   }
 }
 
+// Sums from and to C, between parts of k. Only the last vector may have columns that do not exist.
+template <int kRows, int kVectors>
+OXPLOW_INLINE void load_sums(const Tile& t, F32 (&sum)[kRows][kVectors]) {
+  const int64_t last = t.columns - (kVectors - 1) * F32::kWidth;
+  OXPLOW_UNROLL for (int i = 0; i < kRows; ++i) {
+    const float* c = reinterpret_cast<const float*>(t.out[i]) + t.column;
+    OXPLOW_UNROLL for (int v = 0; v < kVectors - 1; ++v) sum[i][v] = F32::load(c + v * F32::kWidth);
+    sum[i][kVectors - 1] = F32::load(c + (kVectors - 1) * F32::kWidth, last);
+  }
+}
+template <int kRows, int kVectors>
+OXPLOW_INLINE void store_sums(const Tile& t, const F32 (&sum)[kRows][kVectors]) {
+  const int64_t last = t.columns - (kVectors - 1) * F32::kWidth;
+  OXPLOW_UNROLL for (int i = 0; i < kRows; ++i) {
+    float* c = reinterpret_cast<float*>(t.out[i]) + t.column;
+    OXPLOW_UNROLL for (int v = 0; v < kVectors - 1; ++v) sum[i][v].store(c + v * F32::kWidth);
+    sum[i][kVectors - 1].store(c + (kVectors - 1) * F32::kWidth, last);
+  }
+}
+
 template <typename Product, typename Out, int kRows, int kVectors, int kPanelVectors>
 __attribute__((noinline)) void run_tile(const Tile& t) {
   F32 sum[kRows][kVectors];
-  OXPLOW_UNROLL for (int i = 0; i < kRows; ++i) { OXPLOW_UNROLL for (int v = 0; v < kVectors; ++v) sum[i][v] = F32::zero(); }
+  if (t.resume) {
+    load_sums(t, sum);
+  } else {
+    OXPLOW_UNROLL for (int i = 0; i < kRows; ++i) { OXPLOW_UNROLL for (int v = 0; v < kVectors; ++v) sum[i][v] = F32::zero(); }
+  }
   accumulate<Product, Out, kRows, kVectors, kPanelVectors>(t, sum);
+  if (t.unfinished) return store_sums(t, sum);
   if (!t.plain) {
     alignas(64) float sums[kRows * kVectors * F32::kWidth];
     OXPLOW_UNROLL for (int i = 0; i < kRows; ++i) {
@@ -217,41 +256,53 @@ struct TileTable {
   }
 };
 
-// Rows of A and C that stay in L2 while all panels pass over them.
-struct Block {
-  const char* const* rows;
-  char* const* out;
-  int64_t count;
+// Pointers to rows of A, of C and of the residual, for a block of rows whose part of A stays in L2 while all panels pass over it.
+template <int kCapacity>
+struct Rows {
+  const char* a[kCapacity];
+  char* c[kCapacity];
+  const char* residual[kCapacity];
+
+  static constexpr int64_t kResidualDelta = sizeof(Rows::a);
 };
 
-// Computes block.count rows x panels [panel_begin, panel_end) of n columns. `t` holds what all tiles have alike.
-template <typename Product, typename Out, int kRows, int kVectors>
-OXPLOW_INLINE void run_block(Tile t, const Block& block, const char* packed, int64_t n, int64_t panel_begin, int64_t panel_end) {
+// Panels [begin, end) of n columns, stride bytes apart.
+struct Panels {
+  const char* packed;
+  int64_t stride;
+  int64_t n;
+  int64_t begin, end;
+};
+
+// Computes the first `count` rows of `rows` x panels. `t` holds what all tiles have alike.
+template <typename Product, typename Out, int kRows, int kVectors, int kCapacity>
+OXPLOW_INLINE void run_block(Tile t, const Rows<kCapacity>& rows, int64_t count, const Panels& panels) {
   static constexpr TileTable<Product, Out, kRows, kVectors> kTable;
   constexpr int64_t kColumns = kVectors * F32::kWidth;
   const int64_t units = t.runs_h * t.runs_w * t.run_units;
-  const int64_t panel_bytes = units * kColumns * 4;
-  const int64_t tiles = (block.count + kRows - 1) / kRows;
-  // Each tile brings its share of the next panel.
-  const int64_t share = (panel_bytes / tiles + 63) / 64 * 64;
+  const int64_t tiles = (count + kRows - 1) / kRows;
+  const Epilogue& epilogue = *t.epilogue;
+  const bool clip = epilogue.activation == Activation::clip;
+  const bool simple = epilogue.activation == Activation::none || clip;
+  t.low = clip ? epilogue.alpha : -__builtin_inff();
+  t.high = clip ? epilogue.beta : __builtin_inff();
+  t.residual_delta = epilogue.residual != nullptr ? Rows<kCapacity>::kResidualDelta : 0;
+  // Each tile brings its share of the next panel. More than two lines every four units would only keep the tile waiting.
+  const int64_t share = (units * kColumns * 4 / tiles + 63) / 64 * 64;
   t.prefetch_step = units < 4 ? 0 : (share / (units / 4) + 63) / 64 * 64;
   if (t.prefetch_step > 128) t.prefetch_step = 128;
-  const Epilogue& epilogue = *t.epilogue;
-  const bool simple = epilogue.activation == Activation::none || epilogue.activation == Activation::clip;
-  t.low = epilogue.activation == Activation::clip ? epilogue.alpha : -__builtin_inff();
-  t.high = epilogue.activation == Activation::clip ? epilogue.beta : __builtin_inff();
-  for (int64_t panel = panel_begin; panel < panel_end; ++panel) {
-    t.panel = packed + panel * panel_bytes;
+  for (int64_t panel = panels.begin; panel < panels.end; ++panel) {
+    t.panel = panels.packed + panel * panels.stride;
     t.column = panel * kColumns;
-    t.columns = n - t.column < kColumns ? n - t.column : kColumns;
+    t.columns = panels.n - t.column < kColumns ? panels.n - t.column : kColumns;
     const int64_t vectors = (t.columns + F32::kWidth - 1) / F32::kWidth;
     t.plain = simple && t.columns == vectors * F32::kWidth;
-    const char* next = packed + (panel + 1 < panel_end ? panel + 1 : panel_begin) * panel_bytes;
+    const char* next = panels.packed + (panel + 1 < panels.end ? panel + 1 : panels.begin) * panels.stride;
     int64_t row = 0;
     for (int64_t tile = 0; tile < tiles; ++tile) {
-      const int64_t row_end = block.count * (tile + 1) / tiles;  // sizes that differ by one at most
-      t.rows = block.rows + row;
-      t.out = block.out + row;
+      const int64_t row_end = count * (tile + 1) / tiles;  // sizes that differ by one at most
+      t.rows = rows.a + row;
+      t.out = rows.c + row;
       t.prefetch = next + tile * share;
       kTable.tiles[row_end - row - 1][vectors - 1](t);
       row = row_end;
