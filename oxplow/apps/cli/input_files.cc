@@ -19,8 +19,9 @@ Result<std::vector<Tensor>> read_inputs(const std::vector<std::string>& flags, c
     const size_t equals = text.find('=');
     if (equals == std::string::npos) return Error{ErrorCode::invalid_argument, "--input " + text + ": want NAME=FILE.npy"};
     const std::string name = text.substr(0, equals);
-    OXPLOW_ASSIGN(Tensor tensor, read_tensor(text.substr(equals + 1)));
-    if (!given.emplace(name, std::move(tensor)).second)
+    auto tensor = read_tensor(text.substr(equals + 1));
+    if (!tensor.ok()) return in_context("input '" + name + "'", tensor.error());
+    if (!given.emplace(name, tensor.take()).second)
       return Error{ErrorCode::invalid_argument, "--input " + name + " is given twice"};
   }
   std::vector<Tensor> inputs;

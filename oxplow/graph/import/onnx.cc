@@ -173,9 +173,11 @@ class Importer {
 Result<Graph> import_onnx(std::shared_ptr<const OnnxModel> model) { return Importer(std::move(model)).run(); }
 
 Result<Graph> import_onnx(const std::filesystem::path& path) {
-  OXPLOW_ASSIGN(OnnxModel model, read_onnx(path));
-  auto graph = import_onnx(std::make_shared<const OnnxModel>(std::move(model)));
-  if (!graph.ok()) return in_context(path.filename().string(), graph.error());
+  const std::string name = path.filename().string();
+  auto model = read_onnx(path);
+  if (!model.ok()) return model.error().message.find(name) == std::string::npos ? in_context(name, model.error()) : model.error();
+  auto graph = import_onnx(std::make_shared<const OnnxModel>(model.take()));
+  if (!graph.ok()) return in_context(name, graph.error());
   return graph;
 }
 
