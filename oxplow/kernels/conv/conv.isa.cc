@@ -73,6 +73,7 @@ int64_t block_pixels(const ConvArgs& args, int64_t element) {
 
 template <typename Product, typename Out>
 void run(const ConvArgs& args, int64_t pixel_begin, int64_t pixel_end, int64_t panel_begin, int64_t panel_end) {
+  if (pixel_begin >= pixel_end) return;
   constexpr int64_t kElement = 4 / Product::kUnit;
   Rows<kBlockPixels> rows;
   Tile t;

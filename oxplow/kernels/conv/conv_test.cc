@@ -251,6 +251,17 @@ TEST_P(ConvTest, AnyBlocksGiveTheSameBits) {
   }
 }
 
+TEST_P(ConvTest, NothingToDo) {
+  for (const ConvKernel& kernel : kernels()) {
+    kernel.run({}, 0, 0, 0, 0);  // a width of zero, too
+    Convolution convolution(kernel, {.out_h = 2, .out_w = 2, .in_channels = 3, .out_channels = 5});
+    const std::vector<char> before(convolution.bytes().begin(), convolution.bytes().end());
+    convolution.run(1, 1, 0, 1);
+    convolution.run(0, 4, 1, 1);
+    EXPECT_TRUE(std::ranges::equal(convolution.bytes(), before));
+  }
+}
+
 TEST_P(ConvTest, ChannelsGivenMayBeFewer) {
   for (const ConvKernel& kernel : kernels()) {
     ConvArgs args;
