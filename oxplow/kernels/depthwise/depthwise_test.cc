@@ -80,7 +80,7 @@ void expect_right(const Problem<T>& p, const std::string& what) {
         const int64_t n = row / args.out_h, i = row % args.out_h;
         double magnitude = 0;
         const double before = depthwise_reference<T>(args, n, i, j, c, &magnitude);
-        const double expected = activate_reference(e.activation, before, double{e.alpha}, double{e.beta});
+        const double expected = reference_activation(e.activation, before, double{e.alpha}, double{e.beta});
         const int64_t at = n * args.y_image + i * args.y_row + j * args.y_pixel + c;
         written[static_cast<size_t>(at)] = true;
         // One rounding a term, doubled for targets without fma; activations have slopes below 1.13 and errors below 2e-6.

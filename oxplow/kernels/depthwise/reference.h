@@ -1,29 +1,12 @@
 #pragma once
 // The oracle of depthwise.h: plain loops in double.
 
-#include <algorithm>
 #include <cmath>
 
 #include "oxplow/kernels/depthwise/depthwise.h"
+#include "oxplow/kernels/epilogue_reference.h"
 
 namespace oxplow {
-
-inline double activate_reference(Activation activation, double x, double alpha, double beta) {
-  const auto sigmoid = [](double v) { return 1 / (1 + std::exp(-v)); };
-  switch (activation) {
-    case Activation::none: return x;
-    case Activation::clip: return std::min(std::max(x, alpha), beta);
-    case Activation::sigmoid: return sigmoid(x);
-    case Activation::silu: return x * sigmoid(x);
-    case Activation::hard_sigmoid: return std::min(std::max(alpha * x + beta, 0.0), 1.0);
-    case Activation::hard_swish: return x * std::min(std::max(x / 6 + 0.5, 0.0), 1.0);
-    case Activation::gelu: return x / 2 * std::erfc(-x / std::sqrt(2.0));
-    case Activation::gelu_tanh: return x * sigmoid(2 * std::sqrt(2 / std::acos(-1.0)) * (x + 0.044715 * x * x * x));
-    case Activation::tanh: return std::tanh(x);
-    case Activation::leaky_relu: return x < 0 ? alpha * x : x;
-  }
-  return x;
-}
 
 // Output (n, i, j, c) before the activation; `magnitude` gets the sum of the terms' absolute values.
 template <typename T>

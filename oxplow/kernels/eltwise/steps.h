@@ -3,7 +3,7 @@
 
 #include "oxplow/kernels/eltwise/scalar_steps.h"
 #include "oxplow/kernels/eltwise/vector_ops.h"
-#include "oxplow/kernels/simd/element.h"
+#include "oxplow/kernels/simd/storage.h"
 
 namespace oxplow::OXPLOW_ISA {
 namespace {
@@ -128,25 +128,25 @@ constexpr StepFunction kClippedSteps[] = {
 // y[i] = x[i] for i < n, to and from f32.
 template <typename Element>
 void load_run(const void* x, float* y, int64_t n) {
-  const auto* p = static_cast<const typename Element::Memory*>(x);
+  const auto* p = static_cast<const Element*>(x);
   int64_t i = 0;
   for (; i + 4 * kWidth <= n; i += 4 * kWidth) {
 #pragma GCC unroll 4
-    for (int v = 0; v < 4; ++v) Element::load(p + i + v * kWidth).store(y + i + v * kWidth);
+    for (int v = 0; v < 4; ++v) load_f32(p + i + v * kWidth).store(y + i + v * kWidth);
   }
-  for (; i + kWidth <= n; i += kWidth) Element::load(p + i).store(y + i);
-  if (i < n) Element::load(p + i, n - i).store(y + i, n - i);
+  for (; i + kWidth <= n; i += kWidth) load_f32(p + i).store(y + i);
+  if (i < n) load_f32(p + i, n - i).store(y + i, n - i);
 }
 template <typename Element>
 void store_run(Operand x, void* y, int64_t n) {
-  auto* p = static_cast<typename Element::Memory*>(y);
+  auto* p = static_cast<Element*>(y);
   int64_t i = 0;
   for (; i + 4 * kWidth <= n; i += 4 * kWidth) {
 #pragma GCC unroll 4
-    for (int v = 0; v < 4; ++v) Element::store(F32::load(x.p + i * x.step + v * kWidth), p + i + v * kWidth);
+    for (int v = 0; v < 4; ++v) store_f32(F32::load(x.p + i * x.step + v * kWidth), p + i + v * kWidth);
   }
-  for (; i + kWidth <= n; i += kWidth) Element::store(F32::load(x.p + i * x.step), p + i);
-  if (i < n) Element::store(F32::load(x.p + i * x.step, n - i), p + i, n - i);
+  for (; i + kWidth <= n; i += kWidth) store_f32(F32::load(x.p + i * x.step), p + i);
+  if (i < n) store_f32(F32::load(x.p + i * x.step, n - i), p + i, n - i);
 }
 
 inline void load_any(const void* x, DType type, float* y, int64_t n) {

@@ -1,5 +1,5 @@
 #include "oxplow/kernels/norm/norm.h"
-#include "oxplow/kernels/simd/element.h"
+#include "oxplow/kernels/simd/storage.h"
 
 // Group norm walks the image by rows of pixels, many groups at once: sums per channel, added up to sums per group.
 namespace oxplow::OXPLOW_ISA {
@@ -15,16 +15,15 @@ constexpr int64_t kPixelsOfBlock = 128;  // pixels that share accumulators befor
 
 // totals[c] = sum over pixels of x[p][c], or of (x[p][c] - mean[c])^2, for c < n <= kChannelBlock.
 template <typename Element, bool kSquares>
-void sum_channels(const typename Element::Memory* x, int64_t pixels, int64_t x_pixel, int64_t n, const float* mean,
-                  float* totals) {
+void sum_channels(const Element* x, int64_t pixels, int64_t x_pixel, int64_t n, const float* mean, float* totals) {
   alignas(64) float sums[kChannelBlock];
-  const auto term = [&](const typename Element::Memory* p, int64_t c, auto... count) {
-    const F32 v = Element::load(p + c, count...);
+  const auto term = [&](const Element* p, int64_t c, auto... count) {
+    const F32 v = load_f32(p + c, count...);
     if constexpr (!kSquares) return v;
     const F32 d = v - F32::load(mean + c);
     return d * d;
   };
-  const auto add_pixels = [&](const typename Element::Memory* p, int64_t rows, int64_t c, auto... count) {
+  const auto add_pixels = [&](const Element* p, int64_t rows, int64_t c, auto... count) {
     F32 s = F32::load(sums + c);
     if (rows == kPixelsTogether) {
       s = s + ((term(p, c, count...) + term(p + x_pixel, c, count...)) +
@@ -50,11 +49,11 @@ void sum_channels(const typename Element::Memory* x, int64_t pixels, int64_t x_p
 
 // y[p][c] = (x[p][c] - mean[c]) * scale[c] + shift[c].
 template <typename Element>
-void scale_channels(const typename Element::Memory* x, int64_t pixels, int64_t x_pixel, int64_t n, const float* mean,
-                    const float* scale, const float* shift, typename Element::Memory* y, int64_t y_pixel) {
+void scale_channels(const Element* x, int64_t pixels, int64_t x_pixel, int64_t n, const float* mean, const float* scale,
+                    const float* shift, Element* y, int64_t y_pixel) {
   const auto finish = [&](int64_t c, auto... count) {
-    const F32 v = Element::load(x + c, count...) - F32::load(mean + c);
-    Element::store(fma(v, F32::load(scale + c), F32::load(shift + c)), y + c, count...);
+    const F32 v = load_f32(x + c, count...) - F32::load(mean + c);
+    store_f32(fma(v, F32::load(scale + c), F32::load(shift + c)), y + c, count...);
   };
   for (int64_t p = 0; p < pixels; ++p, x += x_pixel, y += y_pixel) {
     int64_t c = 0;
@@ -72,9 +71,8 @@ OXPLOW_INLINE void for_blocks(int64_t begin, int64_t end, F f) {
 // Groups [first, first + count) of one image: whole groups that fit in a block of channels, or one that need not.
 template <typename Element>
 void norm_groups(const GroupNormArgs& args, int64_t image, int64_t first, int64_t count) {
-  using Memory = typename Element::Memory;
-  const auto* x = static_cast<const Memory*>(args.x) + image * args.x_image;
-  auto* y = static_cast<Memory*>(args.y) + image * args.y_image;
+  const auto* x = static_cast<const Element*>(args.x) + image * args.x_image;
+  auto* y = static_cast<Element*>(args.y) + image * args.y_image;
   const int64_t size = args.channels / args.groups;
   const int64_t begin = first * size, end = begin + count * size;
   const float members = static_cast<float>(size * args.pixels);

@@ -1,6 +1,6 @@
 #include "oxplow/kernels/norm/norm.h"
 
-#include "oxplow/kernels/simd/element.h"
+#include "oxplow/kernels/simd/storage.h"
 
 namespace oxplow::OXPLOW_ISA {
 
@@ -35,21 +35,20 @@ OXPLOW_INLINE Parameter parameter_or(const float* given, const float* otherwise)
 // v = x + residual of a row.
 template <typename In, bool kResidual>
 struct Row {
-  const typename In::Memory* x;
-  const typename In::Memory* residual;
+  const In* x;
+  const In* residual;
 
   template <typename... Count>
   OXPLOW_INLINE F32 load(int64_t i, Count... count) const {
-    const F32 v = In::load(x + i, count...);
-    if constexpr (kResidual) return v + In::load(residual + i, count...);
+    const F32 v = load_f32(x + i, count...);
+    if constexpr (kResidual) return v + load_f32(residual + i, count...);
     return v;
   }
 };
 template <typename In, bool kResidual>
 OXPLOW_INLINE Row<In, kResidual> row_of(const NormArgs& args, int64_t r) {
-  using Memory = typename In::Memory;
-  return {static_cast<const Memory*>(args.x) + r * args.ldx,
-          kResidual ? static_cast<const Memory*>(args.residual) + r * args.ld_residual : nullptr};
+  return {static_cast<const In*>(args.x) + r * args.ldx,
+          kResidual ? static_cast<const In*>(args.residual) + r * args.ld_residual : nullptr};
 }
 
 // The row in f32.
@@ -91,13 +90,13 @@ OXPLOW_INLINE void norm_row(const NormArgs& args, int64_t r, const R& row) {
 
   const Parameter gamma = parameter_or(args.gamma, kOnes), beta = parameter_or(args.beta, kZeros);
   const F32 factor = F32::broadcast(inv_std);
-  auto* y = static_cast<typename Out::Memory*>(args.y) + r * args.ldy;
-  auto* sum_out = args.sum == nullptr ? nullptr : static_cast<typename In::Memory*>(args.sum) + r * args.ld_sum;
+  auto* y = static_cast<Out*>(args.y) + r * args.ldy;
+  auto* sum_out = args.sum == nullptr ? nullptr : static_cast<In*>(args.sum) + r * args.ld_sum;
   const auto finish = [&](int64_t i, auto... lanes) {
     const F32 v = row.load(i, lanes...);
     const F32 result = fma((v - center) * factor, gamma.load(i, lanes...), beta.load(i, lanes...));
-    if (sum_out != nullptr) In::store(v, sum_out + i, lanes...);
-    Out::store(result, y + i, lanes...);
+    if (sum_out != nullptr) store_f32(v, sum_out + i, lanes...);
+    store_f32(result, y + i, lanes...);
   };
   int64_t i = 0;
   for (; i + kWidth <= n; i += kWidth) finish(i);
@@ -107,14 +106,14 @@ OXPLOW_INLINE void norm_row(const NormArgs& args, int64_t r, const R& row) {
 template <typename In, typename Out, bool kResidual, bool kCentered>
 void norm_rows(const NormArgs& args, int64_t row_begin, int64_t row_end) {
   alignas(64) float copy[kRowBuffer];
-  const bool is_cheap_to_read = __is_same(In, ElementF32) && !kResidual;
+  const bool is_cheap_to_read = __is_same(In, float) && !kResidual;
   for (int64_t r = row_begin; r < row_end; ++r) {
     const auto row = row_of<In, kResidual>(args, r);
     if (is_cheap_to_read || args.columns > kRowBuffer) {
       norm_row<In, Out, kCentered>(args, r, row);
     } else {
       copy_row(row, args.columns, copy);
-      norm_row<In, Out, kCentered>(args, r, Row<ElementF32, false>{copy, nullptr});
+      norm_row<In, Out, kCentered>(args, r, Row<float, false>{copy, nullptr});
     }
   }
 }

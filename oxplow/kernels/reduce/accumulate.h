@@ -1,8 +1,8 @@
 #pragma once
 // What a reduction is made of: maps x -> v, and sums, products and extremes of v that vectors of accumulators gather.
 
-#include "oxplow/kernels/simd/element.h"
 #include "oxplow/kernels/simd/math.h"
+#include "oxplow/kernels/simd/storage.h"
 
 namespace oxplow::OXPLOW_ISA {
 namespace {

@@ -1,5 +1,5 @@
 #include "oxplow/kernels/reduce/reduce.h"
-#include "oxplow/kernels/simd/element.h"
+#include "oxplow/kernels/simd/storage.h"
 
 namespace oxplow::OXPLOW_ISA {
 
@@ -21,7 +21,7 @@ constexpr int64_t kPiece = 1 << 30;
 
 // One result: lanes race over the row, then against each other.
 template <typename Element>
-int64_t best_of_row(const ArgReduceArgs& args, const typename Element::Memory* x) {
+int64_t best_of_row(const ArgReduceArgs& args, const Element* x) {
   const F32 sign = F32::broadcast(args.least ? -1.0f : 1.0f);
   float best = -__builtin_inff();
   int64_t best_at = -1;
@@ -33,7 +33,7 @@ int64_t best_of_row(const ArgReduceArgs& args, const typename Element::Memory* x
     I32 at = I32::load(kLane);
     for (int64_t i = 0; i < n; i += kWidth, at = at + I32::broadcast(kWidth)) {
       const int64_t left = n - i;
-      const F32 v = sign * (left < kWidth ? Element::load(x + start + i, left) : Element::load(x + start + i));
+      const F32 v = sign * (left < kWidth ? load_f32(x + start + i, left) : load_f32(x + start + i));
       Mask better = is_better(v, lane_best, args.last) | (lane_at < I32::broadcast(0));
       if (left < kWidth) better = better & lanes_below(left);
       lane_best = select(better, v, lane_best);
@@ -59,10 +59,10 @@ int64_t best_of_row(const ArgReduceArgs& args, const typename Element::Memory* x
 
 // Results of n <= kWidth columns.
 template <typename Element>
-void best_of_columns(const ArgReduceArgs& args, const typename Element::Memory* x, int64_t n, int64_t* y) {
+void best_of_columns(const ArgReduceArgs& args, const Element* x, int64_t n, int64_t* y) {
   const F32 sign = F32::broadcast(args.least ? -1.0f : 1.0f);
   const auto load = [&](int64_t r) {
-    return sign * (n < kWidth ? Element::load(x + r * args.x_axis, n) : Element::load(x + r * args.x_axis));
+    return sign * (n < kWidth ? load_f32(x + r * args.x_axis, n) : load_f32(x + r * args.x_axis));
   };
   F32 best = load(0);
   I32 at = I32::broadcast(0);
@@ -79,7 +79,7 @@ void best_of_columns(const ArgReduceArgs& args, const typename Element::Memory* 
 
 template <typename Element>
 void arg_reduce_elements(const ArgReduceArgs& args, int64_t begin, int64_t end) {
-  const auto* x = static_cast<const typename Element::Memory*>(args.x);
+  const auto* x = static_cast<const Element*>(args.x);
   if (args.inner == 1 && args.x_axis == 1) {
     for (int64_t o = begin; o < end; ++o) args.y[o] = best_of_row<Element>(args, x + o * args.x_outer);
     return;

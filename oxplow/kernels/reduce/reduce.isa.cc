@@ -56,25 +56,24 @@ OXPLOW_INLINE F32 shift_of(F32 greatest) {
 
 // The lanes' share of a contiguous run of n elements, n <= kRowBlock.
 template <typename Element, typename Map, typename Combine>
-OXPLOW_INLINE F32 reduce_block(const typename Element::Memory* x, int64_t n, F32 shift) {
+OXPLOW_INLINE F32 reduce_block(const Element* x, int64_t n, F32 shift) {
   Accumulators<Combine, kChains> sums;
   int64_t i = 0;
   for (; i + kChains * kWidth <= n; i += kChains * kWidth) {
 #pragma GCC unroll 8
-    for (int c = 0; c < kChains; ++c) sums.add(c, Map::map(Element::load(x + i + c * kWidth), shift));
+    for (int c = 0; c < kChains; ++c) sums.add(c, Map::map(load_f32(x + i + c * kWidth), shift));
   }
-  for (; i + kWidth <= n; i += kWidth) sums.add(0, Map::map(Element::load(x + i), shift));
-  if (i < n) sums.add(1, select(lanes_below(n - i), Map::map(Element::load(x + i, n - i), shift), Combine::identity()));
+  for (; i + kWidth <= n; i += kWidth) sums.add(0, Map::map(load_f32(x + i), shift));
+  if (i < n) sums.add(1, select(lanes_below(n - i), Map::map(load_f32(x + i, n - i), shift), Combine::identity()));
   return sums.result();
 }
 
 template <typename Element, typename Map, typename Combine>
 float reduce_row(const void* x, const Reduced& reduced, float shift) {
-  using Memory = typename Element::Memory;
   F32 total = Combine::identity();
   for (int64_t i = 0; i < reduced.extents[0]; ++i) {
     for (int64_t j = 0; j < reduced.extents[1]; ++j) {
-      const Memory* run = static_cast<const Memory*>(x) + i * reduced.strides[0] + j * reduced.strides[1];
+      const Element* run = static_cast<const Element*>(x) + i * reduced.strides[0] + j * reduced.strides[1];
       for (int64_t k = 0; k < reduced.extents[2]; k += kRowBlock) {
         const int64_t n = reduced.extents[2] - k < kRowBlock ? reduced.extents[2] - k : kRowBlock;
         total = merge<Combine>(total, reduce_block<Element, Map, Combine>(run + k, n, F32::broadcast(shift)));
@@ -86,12 +85,12 @@ float reduce_row(const void* x, const Reduced& reduced, float shift) {
 
 // sums[c] = merge(sums[c], reduction of the given rows at c), c < n.
 template <typename Element, typename Map, typename Combine, int kRows>
-void add_rows(const typename Element::Memory* const* rows, const float* shift, int64_t n, float* sums) {
+void add_rows(const Element* const* rows, const float* shift, int64_t n, float* sums) {
   const auto add = [&](int64_t c, auto... count) {
     Accumulators<Combine, kRows> group;
     const F32 s = __is_same(Map, ExpLess) ? F32::load(shift + c, count...) : F32::zero();
 #pragma GCC unroll 8
-    for (int r = 0; r < kRows; ++r) group.add(r, Map::map(Element::load(rows[r] + c, count...), s));
+    for (int r = 0; r < kRows; ++r) group.add(r, Map::map(load_f32(rows[r] + c, count...), s));
     merge<Combine>(F32::load(sums + c, count...), group.result()).store(sums + c, count...);
   };
   int64_t c = 0;
@@ -106,17 +105,16 @@ OXPLOW_INLINE void fill(float* y, F32 value, int64_t n) {
 // totals[c] = reduction of x[r][c] over all r, c < n <= kColumnBlock.
 template <typename Element, typename Map, typename Combine>
 void reduce_columns(const void* x, const Reduced& reduced, const float* shift, int64_t n, float* totals) {
-  using Memory = typename Element::Memory;
   alignas(64) float sums[kColumnBlock];
   fill(totals, Combine::identity(), n);
   fill(sums, Combine::identity(), n);
-  const Memory* rows[kRowsTogether];
+  const Element* rows[kRowsTogether];
   int64_t in_block = 0;
   for (int64_t r = 0; r < reduced.count;) {
     const int64_t group = reduced.count - r < kRowsTogether ? 1 : kRowsTogether;
     for (int64_t g = 0; g < group; ++g, ++r) {
       const int64_t k = r % reduced.extents[2], ij = r / reduced.extents[2];
-      rows[g] = static_cast<const Memory*>(x) + k * reduced.strides[2] + ij % reduced.extents[1] * reduced.strides[1] +
+      rows[g] = static_cast<const Element*>(x) + k * reduced.strides[2] + ij % reduced.extents[1] * reduced.strides[1] +
                 ij / reduced.extents[1] * reduced.strides[0];
     }
     if (group == kRowsTogether) {
@@ -152,17 +150,17 @@ OXPLOW_INLINE void with_parts(ReduceOp op, F f) {
 void store_results(const float* results, void* y, DType type, int64_t n) {
   with_element(type, [=](auto element) {
     using Element = decltype(element);
-    auto* p = static_cast<typename Element::Memory*>(y);
+    auto* p = static_cast<Element*>(y);
     int64_t c = 0;
-    for (; c + kWidth <= n; c += kWidth) Element::store(F32::load(results + c), p + c);
-    if (c < n) Element::store(F32::load(results + c, n - c), p + c, n - c);
+    for (; c + kWidth <= n; c += kWidth) store_f32(F32::load(results + c), p + c);
+    if (c < n) store_f32(F32::load(results + c, n - c), p + c, n - c);
   });
 }
 
 template <typename Element>
 void reduce_rows(const ReduceArgs& args, const Reduced& reduced, int64_t begin, int64_t end) {
   for (int64_t o = begin; o < end; ++o) {
-    const void* x = static_cast<const typename Element::Memory*>(args.x) + outer_offset(args, args.x_outer, o);
+    const void* x = static_cast<const Element*>(args.x) + outer_offset(args, args.x_outer, o);
     float shift = 0;
     float result[kWidth] = {};
     if (args.op == ReduceOp::log_sum_exp) {
@@ -181,7 +179,7 @@ template <typename Element>
 void reduce_column_block(const ReduceArgs& args, const Reduced& reduced, int64_t o, int64_t column, int64_t n) {
   alignas(64) float totals[kColumnBlock];
   alignas(64) float shift[kColumnBlock];
-  const void* x = static_cast<const typename Element::Memory*>(args.x) + outer_offset(args, args.x_outer, o) + column;
+  const void* x = static_cast<const Element*>(args.x) + outer_offset(args, args.x_outer, o) + column;
   if (args.op == ReduceOp::log_sum_exp) {
     reduce_columns<Element, Itself, Greatest>(x, reduced, nullptr, n, shift);
     for (int64_t c = 0; c < n; c += kWidth) shift_of(F32::load(shift + c)).store(shift + c);

@@ -1,8 +1,10 @@
 #pragma once
-// Vectors of F32 to and from memory that holds float, bf16 or f16, chosen by the pointer's type.
+// Vectors of F32 to and from memory that holds float, bf16 or f16, chosen by the pointer's type, for bodies written once for all
+// of them.
 
 #include <cstdint>
 
+#include "oxplow/base/dtype.h"
 #include "oxplow/kernels/simd/simd.h"
 
 namespace oxplow::OXPLOW_ISA {
@@ -45,6 +47,28 @@ OXPLOW_INLINE void store_lanes(F32 v, T* p, [[maybe_unused]] int64_t n) {
   } else {
     store_f32(v, p);
   }
+}
+
+// Calls f with a value of the type that memory of a float dtype holds.
+template <typename F>
+OXPLOW_INLINE void with_element(DType type, F f) {
+  if (type == DType::bf16) return f(Bf16{});
+  if (type == DType::f16) return f(F16{});
+  f(float{});
+}
+
+// `count` elements on from p.
+OXPLOW_INLINE const void* advance(const void* p, DType type, int64_t count) {
+  return static_cast<const char*>(p) + count * (type == DType::f32 ? 4 : type == DType::boolean ? 1 : 2);
+}
+OXPLOW_INLINE void* advance(void* p, DType type, int64_t count) {
+  return const_cast<void*>(advance(const_cast<const void*>(p), type, count));
+}
+
+// True in the first n lanes.
+OXPLOW_INLINE Mask lanes_below(int64_t n) {
+  alignas(64) static constexpr int32_t kLane[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+  return I32::load(kLane) < I32::broadcast(static_cast<int32_t>(n));
 }
 
 }  // namespace oxplow::OXPLOW_ISA

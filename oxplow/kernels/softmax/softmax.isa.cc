@@ -1,7 +1,7 @@
 #include "oxplow/kernels/softmax/softmax.h"
 
-#include "oxplow/kernels/simd/element.h"
 #include "oxplow/kernels/simd/math.h"
+#include "oxplow/kernels/simd/storage.h"
 
 namespace oxplow::OXPLOW_ISA {
 namespace {
@@ -14,13 +14,13 @@ OXPLOW_INLINE F32 minus_infinity() { return F32::broadcast(-__builtin_inff()); }
 // t = scale * x + mask of a row.
 template <typename Element, bool kMasked>
 struct Row {
-  const typename Element::Memory* x;
+  const Element* x;
   const float* mask;
   F32 scale;
 
   template <typename... Count>
   OXPLOW_INLINE F32 load(int64_t i, Count... count) const {
-    const F32 v = Element::load(x + i, count...);
+    const F32 v = load_f32(x + i, count...);
     if constexpr (kMasked) return fma(v, scale, F32::load(mask + i, count...));
     return v * scale;
   }
@@ -69,14 +69,14 @@ OXPLOW_INLINE float sum_exponentials(const R& row, int64_t n, F32 greatest, floa
 
 // y[i] = f(i) for i < n, where f(i) and f(i, count) give vectors.
 template <typename Element, typename F>
-OXPLOW_INLINE void store_row(typename Element::Memory* y, int64_t n, F f) {
+OXPLOW_INLINE void store_row(Element* y, int64_t n, F f) {
   int64_t i = 0;
-  for (; i + kWidth <= n; i += kWidth) Element::store(f(i), y + i);
-  if (i < n) Element::store(f(i, n - i), y + i, n - i);
+  for (; i + kWidth <= n; i += kWidth) store_f32(f(i), y + i);
+  if (i < n) store_f32(f(i, n - i), y + i, n - i);
 }
 
 template <typename Out, typename R>
-void softmax_row(const R& row, typename Out::Memory* y, int64_t n, bool log_of) {
+void softmax_row(const R& row, Out* y, int64_t n, bool log_of) {
   const F32 greatest = F32::broadcast(greatest_of(row, n));
   if (log_of) {
     const F32 less = log(F32::broadcast(sum_exponentials<false>(row, n, greatest, nullptr)));
@@ -84,7 +84,7 @@ void softmax_row(const R& row, typename Out::Memory* y, int64_t n, bool log_of) 
   }
   alignas(64) float buffer[kRowBuffer];
   float* kept = buffer;
-  if constexpr (__is_same(Out, ElementF32)) kept = y;
+  if constexpr (__is_same(Out, float)) kept = y;
   if (kept == buffer && n > kRowBuffer) {
     const F32 factor = F32::broadcast(1 / sum_exponentials<false>(row, n, greatest, nullptr));
     return store_row<Out>(y, n, [&](int64_t i, auto... count) { return exp(row.load(i, count...) - greatest) * factor; });
@@ -95,23 +95,22 @@ void softmax_row(const R& row, typename Out::Memory* y, int64_t n, bool log_of) 
 
 // A vector of columns: three walks down the axis.
 template <typename In, typename Out, typename... Count>
-OXPLOW_INLINE void softmax_column(const SoftmaxArgs& args, const typename In::Memory* x, typename Out::Memory* y,
-                                  Count... count) {
+OXPLOW_INLINE void softmax_column(const SoftmaxArgs& args, const In* x, Out* y, Count... count) {
   const F32 scale = F32::broadcast(args.scale);
   F32 greatest = minus_infinity();
-  for (int64_t r = 0; r < args.length; ++r) greatest = max(In::load(x + r * args.x_axis, count...) * scale, greatest);
+  for (int64_t r = 0; r < args.length; ++r) greatest = max(load_f32(x + r * args.x_axis, count...) * scale, greatest);
   F32 total = F32::zero();
-  for (int64_t r = 0; r < args.length; ++r) total = total + exp(In::load(x + r * args.x_axis, count...) * scale - greatest);
+  for (int64_t r = 0; r < args.length; ++r) total = total + exp(load_f32(x + r * args.x_axis, count...) * scale - greatest);
   const F32 less = args.log ? log(total) : F32::zero();
   const F32 factor = F32::broadcast(1) / total;
   for (int64_t r = 0; r < args.length; ++r) {
-    const F32 t = In::load(x + r * args.x_axis, count...) * scale - greatest;
-    Out::store(args.log ? t - less : exp(t) * factor, y + r * args.y_axis, count...);
+    const F32 t = load_f32(x + r * args.x_axis, count...) * scale - greatest;
+    store_f32(args.log ? t - less : exp(t) * factor, y + r * args.y_axis, count...);
   }
 }
 
 template <typename In, typename Out>
-void softmax_columns(const SoftmaxArgs& args, const typename In::Memory* x, typename Out::Memory* y) {
+void softmax_columns(const SoftmaxArgs& args, const In* x, Out* y) {
   int64_t c = 0;
   for (; c + kWidth <= args.inner; c += kWidth) softmax_column<In, Out>(args, x + c, y + c);
   if (c < args.inner) softmax_column<In, Out>(args, x + c, y + c, args.inner - c);
@@ -126,8 +125,8 @@ template <typename In, typename Out>
 void softmax_rows(const SoftmaxArgs& args, int64_t row_begin, int64_t row_end) {
   const F32 scale = F32::broadcast(args.scale);
   for (int64_t r = row_begin; r < row_end; ++r) {
-    const auto* x = static_cast<const typename In::Memory*>(args.x) + outer_offset(args, args.x_outer, r);
-    auto* y = static_cast<typename Out::Memory*>(args.y) + outer_offset(args, args.y_outer, r);
+    const auto* x = static_cast<const In*>(args.x) + outer_offset(args, args.x_outer, r);
+    auto* y = static_cast<Out*>(args.y) + outer_offset(args, args.y_outer, r);
     if (args.inner != 1 || args.x_axis != 1 || args.y_axis != 1) {
       softmax_columns<In, Out>(args, x, y);
     } else if (args.mask != nullptr) {
