@@ -134,9 +134,9 @@ class LinearStep final : public Step {
   std::shared_ptr<const Buffer> packed_;
 };
 
-Result<const GemmKernel*> gemm_for(const PrepareContext& c) {
+Result<const GemmKernel*> gemm_for(const PrepareContext& c, int64_t k) {
   const DType x = c.in(0).type.dtype, y = c.out().type.dtype;
-  const GemmKernel* kernel = find_gemm(c.isa, x, y);
+  const GemmKernel* kernel = find_gemm(c.isa, x, y, k);
   if (kernel == nullptr)
     return Error{ErrorCode::unsupported,
                  "no matrix product of " + std::string(name_of(x)) + " on " + std::string(name_of(c.isa))};
@@ -146,8 +146,8 @@ Result<const GemmKernel*> gemm_for(const PrepareContext& c) {
 }
 
 Result<std::unique_ptr<Step>> prepare_linear(const PrepareContext& c) {
-  OXPLOW_ASSIGN(const GemmKernel* kernel, gemm_for(c));
   OXPLOW_ASSIGN(const LinearShape s, linear_shape(c.attributes, c.in(0).type.shape, c.in(1).type.shape));
+  OXPLOW_ASSIGN(const GemmKernel* kernel, gemm_for(c, s.k));
   auto step = std::make_unique<LinearStep>(c, s, *kernel);
   OXPLOW_TRY(step->pack(c));
   return std::unique_ptr<Step>(std::move(step));
@@ -274,7 +274,7 @@ Result<std::unique_ptr<Step>> prepare_matmul(const PrepareContext& c) {
     return Error{ErrorCode::unsupported,
                  "a matrix product of two computed tensors of " + std::string(name_of(c.in(0).type.dtype))};
   }
-  OXPLOW_ASSIGN(const GemmKernel* kernel, gemm_for(c));
+  OXPLOW_ASSIGN(const GemmKernel* kernel, gemm_for(c, s.k));
   return std::unique_ptr<Step>(std::make_unique<BatchedMatMulStep>(c, s, *kernel));
 }
 

@@ -25,7 +25,8 @@ std::optional<std::vector<size_t>> convertible_inputs(const Graph& graph, const 
         depthwise ? find_depthwise(isa, DType::bf16) != nullptr : find_conv(isa, DType::bf16, DType::bf16, w[1]) != nullptr;
     return there ? std::optional(std::vector<size_t>{0, 3}) : std::nullopt;
   }
-  if (op == "Linear" && find_gemm(isa, DType::bf16, DType::bf16)) return std::vector<size_t>{0, 3};
+  if (op == "Linear" && find_gemm(isa, DType::bf16, DType::bf16, graph.shape(node.inputs[0]).back()))
+    return std::vector<size_t>{0, 3};
   if (op == "LayerNormalization") return std::vector<size_t>{0, 3};
   if (op == "Attention" && find_attention(isa, DType::bf16)) return std::vector<size_t>{0, 1, 2};
   if (node.op->view || op == "MaxPool" || op == "AveragePool" || op == "Softmax" || op.starts_with("Reduce"))
@@ -155,7 +156,7 @@ Result<bool> lower_precision(Graph& graph, const PassContext& context) {
 namespace oxplow {
 
 bool computes_in_bf16(Isa isa) {
-  return find_gemm(isa, DType::bf16, DType::bf16) != nullptr && find_conv(isa, DType::bf16, DType::bf16, 64) != nullptr;
+  return find_gemm(isa, DType::bf16, DType::bf16, 64) != nullptr && find_conv(isa, DType::bf16, DType::bf16, 64) != nullptr;
 }
 
 }  // namespace oxplow

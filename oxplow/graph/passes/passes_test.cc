@@ -561,7 +561,7 @@ TEST(LowerPrecision, KeepsTypesOfInputsAndOutputs) {
   const ValueId x = g.input("x", {DType::f32, Shape{5, 8}});
   g.output(g.op("Relu", {linear(g, x, 8, 1, true)})).output(x);
   const Graph result = after(g.graph, {"lower_precision"}, bf16());
-  if (find_gemm(best_isa(), DType::bf16, DType::bf16))
+  if (find_gemm(best_isa(), DType::bf16, DType::bf16, 8))
     EXPECT_EQ(histogram(result), "Cast 2, Chain 1, Linear 1") << result.to_text();
   for (ValueId id : result.outputs) EXPECT_EQ(result.dtype(id), DType::f32);
   const auto inputs = g.random_inputs();

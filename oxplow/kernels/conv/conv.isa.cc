@@ -1,5 +1,6 @@
 #include "oxplow/kernels/conv/conv.h"
 
+#include "oxplow/kernels/gemm/amx_tile.h"
 #include "oxplow/kernels/gemm/pack.h"
 #include "oxplow/kernels/gemm/tile.h"
 
@@ -54,6 +55,32 @@ void pack_f32(const float* w, int64_t out_stride, int64_t in_stride, int64_t row
   }
 }
 
+#if defined(__AVX512BF16__)
+size_t packed_bytes_bf16(const ConvArgs& args) {
+  const int64_t k = args.kernel_h * args.kernel_w * args.in_channels;
+  return static_cast<size_t>(panels_of(args.out_channels) * kColumns * k) * sizeof(uint16_t);
+}
+
+// Panels are [kernel_h][kernel_w][in_channels / 2][kColumns][2].
+void pack_bf16(const float* w, int64_t out_stride, int64_t in_stride, int64_t row_stride, int64_t column_stride,
+               int64_t in_channels_given, const ConvArgs& args, int64_t panel_begin, int64_t panel_end, void* packed) {
+  const int64_t tap = args.in_channels * kColumns;
+  uint16_t* out = static_cast<uint16_t*>(packed) + panel_begin * args.kernel_h * args.kernel_w * tap;
+  for (int64_t panel = panel_begin; panel < panel_end; ++panel) {
+    const int64_t first = panel * kColumns;
+    const int64_t columns = args.out_channels - first < kColumns ? args.out_channels - first : kColumns;
+    for (int64_t r = 0; r < args.kernel_h; ++r) {
+      for (int64_t s = 0; s < args.kernel_w; ++s) {
+        pack_panel_bf16<kColumns>(w + first * out_stride + r * row_stride + s * column_stride, in_stride, out_stride,
+                                  in_channels_given, columns, out);
+        for (int64_t i = (in_channels_given + 1) / 2 * 2 * kColumns; i < tap; ++i) out[i] = 0;
+        out += tap;
+      }
+    }
+  }
+}
+#endif
+
 // The taps as runs of contiguous units. Where pixels touch, a row of taps is one run.
 void describe_taps(const ConvArgs& args, int64_t element, Tile* t) {
   const int64_t unit = 4 / element;
@@ -107,12 +134,91 @@ void run(const ConvArgs& args, int64_t pixel_begin, int64_t pixel_end, int64_t p
   }
 }
 
+#if defined(__AMX_BF16__)
+
+// Output rows whose pixels' inputs are equally far apart, `width` pixels from row to row: of all images, of one image with the pixels
+// of the border in between (computed and thrown away), or one row.
+struct Stretch {
+  int64_t rows, width, pixels;
+};
+
+Stretch longest_stretch(const ConvArgs& args) {
+  const int64_t step = args.stride_w * args.x_pixel;
+  const int64_t row = args.stride_h * args.x_row;
+  const int64_t width = step == 0 ? 0 : row / step;
+  const Stretch one_row{1, args.out_w, args.out_w};
+  if (args.out_h * args.batch == 1 || width < args.out_w || width * step != row) return one_row;
+  if (width == args.out_w && (args.batch == 1 || args.x_image == args.out_h * row))
+    return {args.batch * args.out_h, width, args.batch * args.out_h * width};
+  const int64_t pixels = (args.out_h - 1) * width + args.out_w;
+  const auto cost = [](int64_t n) { return amx_cost(n, amx_tile_rows(n)); };
+  if (cost(pixels) >= args.out_h * cost(args.out_w)) return one_row;
+  return {args.out_h, width, pixels};
+}
+
+template <typename Out>
+void run_amx(const ConvArgs& args, int64_t pixel_begin, int64_t pixel_end, int64_t panel_begin, int64_t panel_end) {
+  if (pixel_begin >= pixel_end || panel_begin >= panel_end) return;
+  const Stretch stretch = longest_stretch(args);
+  Tile taps;
+  describe_taps(args, 2, &taps);
+  AmxProduct p;
+  p.runs_h = taps.runs_h, p.runs_w = taps.runs_w, p.run_h_bytes = taps.run_h_bytes, p.run_w_bytes = taps.run_w_bytes;
+  p.run_bytes = taps.run_units * 4;
+  p.row_bytes = args.stride_w * args.x_pixel * 2;
+  p.rows = amx_tile_rows(stretch.pixels);
+  p.epilogue = &args.epilogue;
+  const int64_t k = args.kernel_h * args.kernel_w * args.in_channels;
+  const Panels panels{static_cast<const char*>(args.w), k * kColumns * 2, args.out_channels, panel_begin, panel_end};
+  const int block_tiles = amx_block_tiles(p.rows * p.row_bytes * args.stride_h);
+  const AmxTiles tiles(p);
+  AmxBlock block;
+  for (int64_t pixel = pixel_begin; pixel < pixel_end;) {
+    // The stretch that has this pixel, where in it the pixels still to do begin and end, and the tile of the first of them.
+    const int64_t stretch_row = pixel / args.out_w / stretch.rows * stretch.rows;
+    const auto position = [&](int64_t p) { return (p / args.out_w - stretch_row) * stretch.width + p % args.out_w; };
+    const int64_t last =
+        (stretch_row + stretch.rows) * args.out_w < pixel_end ? (stretch_row + stretch.rows) * args.out_w : pixel_end;
+    const int64_t first = position(pixel);
+    const int64_t end = position(last - 1) + 1;
+    const int64_t start = first + p.rows > stretch.pixels ? stretch.pixels - p.rows : first;
+    block.a[block.tiles] = static_cast<const char*>(args.x) +
+                           (stretch_row / args.out_h * args.x_image + stretch_row % args.out_h * args.stride_h * args.x_row) * 2 +
+                           start * p.row_bytes;
+    for (int i = 0; i < p.rows; ++i) {
+      const int at = block.tiles * p.rows + i;
+      const int64_t row = stretch_row + (start + i) / stretch.width, j = (start + i) % stretch.width;
+      const bool wanted = start + i >= first && start + i < end && j < args.out_w;
+      const int64_t image = row / args.out_h, y_row = row % args.out_h;
+      block.c[at] =
+          wanted ? static_cast<char*>(args.y) + (image * args.y_image + y_row * args.y_row + j * args.y_pixel) * Out::kBytes
+                 : nullptr;
+      block.residual[at] = static_cast<const char*>(args.epilogue.residual) +
+                           (image * args.residual_image + y_row * args.residual_row + j * args.residual_pixel) * Out::kBytes;
+      if (wanted) pixel = row * args.out_w + j + 1;
+    }
+    if (++block.tiles == block_tiles || pixel >= pixel_end) {
+      amx_run_block<Out>(p, block, panels);
+      block.tiles = 0;
+    }
+  }
+}
+
+#endif
+
 #define OXPLOW_TEXT_(x) #x
 #define OXPLOW_TEXT(x) OXPLOW_TEXT_(x)
 
 constexpr ConvKernel kKernels[] = {
     {"conv_f32_f32_f32_" OXPLOW_TILE "_" OXPLOW_TEXT(OXPLOW_ISA), DType::f32, DType::f32, DType::f32, kRows, kColumns, 1,
      packed_bytes_f32, pack_f32, run<F32Product, F32Out>},
+#if defined(__AMX_BF16__)
+    {"conv_bf16_bf16_bf16_32x32_amx", DType::bf16, DType::bf16, DType::bf16, 2 * kAmxRows, kColumns, 2, packed_bytes_bf16,
+     pack_bf16, run_amx<Bf16Out>},
+#elif defined(__AVX512BF16__)
+    {"conv_bf16_bf16_bf16_" OXPLOW_TILE "_" OXPLOW_TEXT(OXPLOW_ISA), DType::bf16, DType::bf16, DType::bf16, kRows, kColumns, 2,
+     packed_bytes_bf16, pack_bf16, run<Bf16Product, Bf16Out>},
+#endif
 };
 
 }  // namespace

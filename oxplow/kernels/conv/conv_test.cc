@@ -220,6 +220,23 @@ TEST_P(ConvTest, FewChannels) {
   expect_right({.out_h = 3, .out_w = 3, .in_channels = 1, .out_channels = 9, .kernel_h = 1, .kernel_w = 5, .pixel_pad = 1});
 }
 
+// Widths where tiles of equally distant pixels end within a row, fill it, or run on over the border into the next.
+TEST_P(ConvTest, EveryWidth) {
+  for (int64_t width = 1; width < 36; ++width) {
+    expect_right({.batch = 2,
+                  .out_h = 5,
+                  .out_w = width,
+                  .in_channels = width % 3 == 0 ? 32 : 44,
+                  .out_channels = 40,
+                  .kernel_h = 3,
+                  .kernel_w = 3,
+                  .pixel_pad = width % 2,
+                  .residual = true,
+                  .activation = width % 5 == 0 ? Activation::silu : Activation::clip});
+    if (HasFatalFailure()) return;
+  }
+}
+
 TEST_P(ConvTest, EveryNumberOfChannelsOut) {
   for (int64_t channels = 1; channels < 70; ++channels) {
     expect_right({.out_h = 3,

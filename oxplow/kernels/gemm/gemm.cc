@@ -18,9 +18,9 @@ constexpr Tiered<GemmKernels> kTiers[] = {
 
 const GemmKernels& gemm_kernels(Isa isa) { return best_of<GemmKernels>(kTiers, isa); }
 
-const GemmKernel* find_gemm(Isa isa, DType a, DType c) {
+const GemmKernel* find_gemm(Isa isa, DType a, DType c, int64_t k) {
   for (const GemmKernel& kernel : gemm_kernels(isa).kernels) {
-    if (kernel.a == a && kernel.c == c) return &kernel;
+    if (kernel.a == a && kernel.c == c && k % kernel.k_multiple == 0) return &kernel;
   }
   return nullptr;
 }

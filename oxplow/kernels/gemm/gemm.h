@@ -30,6 +30,7 @@ struct GemmKernel {
   DType a, b, c;
   int tile_rows;      // MR: rows of the register tile
   int panel_columns;  // NR: columns of a packed panel of B
+  int k_multiple;     // k must be a multiple (1 for f32, 2 for bf16 dot products)
   // Bytes of B packed: whole panels, columns past N zero.
   size_t (*packed_bytes)(int64_t k, int64_t n);
   // Packs panels [panel_begin, panel_end) of B from f32, B[k][n] at b[k * row_stride + n * column_stride].
@@ -45,7 +46,8 @@ struct GemmKernels {
 };
 
 const GemmKernels& gemm_kernels(Isa isa);
-// The most preferred kernel of `isa` for these element types, or null. Weights (b) have the type of the activations (a).
-const GemmKernel* find_gemm(Isa isa, DType a, DType c);
+// The most preferred kernel of `isa` for these element types whose k_multiple divides k, or null. Weights (b) have the type of the
+// activations (a).
+const GemmKernel* find_gemm(Isa isa, DType a, DType c, int64_t k);
 
 }  // namespace oxplow

@@ -1,5 +1,6 @@
 #include "oxplow/kernels/gemm/gemm.h"
 
+#include "oxplow/kernels/gemm/amx_tile.h"
 #include "oxplow/kernels/gemm/pack.h"
 #include "oxplow/kernels/gemm/tile.h"
 
@@ -31,6 +32,24 @@ void pack_f32(const float* b, int64_t row_stride, int64_t column_stride, int64_t
                              static_cast<float*>(packed) + panel * kColumns * k);
   }
 }
+
+#if defined(__AVX512BF16__)
+template <int kColumns>
+size_t packed_bytes_bf16(int64_t k, int64_t n) {
+  return static_cast<size_t>((n + kColumns - 1) / kColumns * kColumns * k) * sizeof(uint16_t);
+}
+
+template <int kColumns>
+void pack_bf16(const float* b, int64_t row_stride, int64_t column_stride, int64_t k, int64_t n, int64_t panel_begin,
+               int64_t panel_end, void* packed) {
+  for (int64_t panel = panel_begin; panel < panel_end; ++panel) {
+    const int64_t column = panel * kColumns;
+    pack_panel_bf16<kColumns>(b + column * column_stride, row_stride, column_stride, k,
+                              n - column < kColumns ? n - column : kColumns,
+                              static_cast<uint16_t*>(packed) + panel * kColumns * k);
+  }
+}
+#endif
 
 // Sums over a part of k can wait in C if it is f32 and not the residual as well.
 bool can_split_k(const GemmArgs& args, int64_t rows, int64_t row_bytes) {
@@ -71,6 +90,37 @@ void run(const GemmArgs& args, int64_t row_begin, int64_t row_end, int64_t panel
   }
 }
 
+#if defined(__AMX_BF16__)
+template <typename Out>
+void run_amx(const GemmArgs& args, int64_t row_begin, int64_t row_end, int64_t panel_begin, int64_t panel_end) {
+  if (row_begin >= row_end || panel_begin >= panel_end) return;
+  AmxProduct p;
+  p.run_bytes = args.k * 2;
+  p.row_bytes = args.lda * 2;
+  p.rows = amx_tile_rows(row_end - row_begin);
+  p.epilogue = &args.epilogue;
+  const Panels panels{static_cast<const char*>(args.b), args.k * kAmxColumns * 2, args.n, panel_begin, panel_end};
+  const int block_tiles = amx_block_tiles(p.rows * p.run_bytes);
+  const AmxTiles tiles(p);
+  AmxBlock block;
+  for (int64_t first = row_begin; first < row_end; first += p.rows) {
+    const int64_t end = first + p.rows < row_end ? first + p.rows : row_end;
+    const int64_t start = end - p.rows;  // the last tile reaches back into the one before it
+    block.a[block.tiles] = static_cast<const char*>(args.a) + start * p.row_bytes;
+    for (int i = 0; i < p.rows; ++i) {
+      const int64_t m = start + i;
+      const int at = block.tiles * p.rows + i;
+      block.c[at] = m < first ? nullptr : static_cast<char*>(args.c) + m * args.ldc * Out::kBytes;
+      block.residual[at] = static_cast<const char*>(args.epilogue.residual) + m * args.ld_residual * Out::kBytes;
+    }
+    if (++block.tiles == block_tiles || end == row_end) {
+      amx_run_block<Out>(p, block, panels);
+      block.tiles = 0;
+    }
+  }
+}
+#endif
+
 #define OXPLOW_TEXT_(x) #x
 #define OXPLOW_TEXT(x) OXPLOW_TEXT_(x)
 #define OXPLOW_GEMM_F32(rows, columns)                                 \
@@ -80,9 +130,22 @@ void run(const GemmArgs& args, int64_t row_begin, int64_t row_end, int64_t panel
    DType::f32,                                                         \
    rows,                                                               \
    columns,                                                            \
+   1,                                                                  \
    packed_bytes_f32<columns / F32::kWidth>,                            \
    pack_f32<columns / F32::kWidth>,                                    \
    run<F32Product, F32Out, rows, columns / F32::kWidth>}
+
+#define OXPLOW_GEMM_BF16(c, Out, rows, columns)                             \
+  {"gemm_bf16_bf16_" #c "_" #rows "x" #columns "_" OXPLOW_TEXT(OXPLOW_ISA), \
+   DType::bf16,                                                             \
+   DType::bf16,                                                             \
+   DType::c,                                                                \
+   rows,                                                                    \
+   columns,                                                                 \
+   2,                                                                       \
+   packed_bytes_bf16<columns>,                                              \
+   pack_bf16<columns>,                                                      \
+   run<Bf16Product, Out, rows, columns / F32::kWidth>}
 
 constexpr GemmKernel kKernels[] = {
 #if defined(__AVX512F__)
@@ -95,6 +158,15 @@ constexpr GemmKernel kKernels[] = {
     OXPLOW_GEMM_F32(4, 8),
 #else
     OXPLOW_GEMM_F32(8, 8),
+#endif
+#if defined(__AMX_BF16__)
+    {"gemm_bf16_bf16_bf16_32x32_amx", DType::bf16, DType::bf16, DType::bf16, 32, kAmxColumns, 2, packed_bytes_bf16<kAmxColumns>,
+     pack_bf16<kAmxColumns>, run_amx<Bf16Out>},
+    {"gemm_bf16_bf16_f32_32x32_amx", DType::bf16, DType::bf16, DType::f32, 32, kAmxColumns, 2, packed_bytes_bf16<kAmxColumns>,
+     pack_bf16<kAmxColumns>, run_amx<F32Out>},
+#elif defined(__AVX512BF16__)
+    OXPLOW_GEMM_BF16(bf16, Bf16Out, 6, 64),
+    OXPLOW_GEMM_BF16(f32, F32Out, 6, 64),
 #endif
 };
 

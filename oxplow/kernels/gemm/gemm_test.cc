@@ -56,9 +56,10 @@ struct Case {
 
 class Product {
  public:
-  Product(const GemmKernel& kernel, const Case& c)
+  // k is rounded up to what the kernel takes.
+  Product(const GemmKernel& kernel, Case c)
       : kernel_(kernel),
-        case_(c),
+        case_(rounded(kernel, c)),
         lda_(c.k + c.pad),
         ldc_(c.n + c.pad),
         a_(kernel.a, static_cast<size_t>(c.m == 0 ? 0 : (c.m - 1) * lda_ + c.k)),
@@ -125,6 +126,11 @@ class Product {
   }
 
  private:
+  static Case rounded(const GemmKernel& kernel, Case& c) {
+    c.k = (c.k + kernel.k_multiple - 1) / kernel.k_multiple * kernel.k_multiple;
+    return c;
+  }
+
   const GemmKernel& kernel_;
   Case case_;
   int64_t lda_, ldc_;
@@ -242,9 +248,9 @@ TEST_P(GemmTest, NothingToDo) {
 TEST_P(GemmTest, NanAndInfinityStayInTheirRow) {
   const float infinity = std::numeric_limits<float>::infinity();
   for (const GemmKernel& kernel : kernels()) {
-    Product p(kernel, {.m = 5, .n = 40, .k = 9, .activation = Activation::clip, .alpha = 0, .beta = infinity});
-    p.a().set(1 * 9 + 3, std::numeric_limits<float>::quiet_NaN());
-    p.a().set(3 * 9 + 8, infinity);
+    Product p(kernel, {.m = 5, .n = 40, .k = 10, .activation = Activation::clip, .alpha = 0, .beta = infinity});
+    p.a().set(1 * 10 + 3, std::numeric_limits<float>::quiet_NaN());
+    p.a().set(3 * 10 + 8, infinity);
     p.run();
     for (int j = 0; j < 40; ++j) {
       EXPECT_TRUE(std::isnan(p.out().get(1 * 40 + j)));

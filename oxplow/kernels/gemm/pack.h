@@ -32,4 +32,30 @@ OXPLOW_INLINE void pack_panel_f32(const float* b, int64_t row_stride, int64_t co
   }
 }
 
+#if defined(__AVX512BF16__)
+
+// One panel of pairs: out[k / 2][column][k % 2], rounded to bf16; columns past `columns` are zero, and so is the pair of a last odd
+// k.
+template <int kColumns>
+OXPLOW_INLINE void pack_panel_bf16(const float* b, int64_t row_stride, int64_t column_stride, int64_t k, int64_t columns,
+                                   uint16_t* out) {
+  float block[8 * kColumns];  // eight k, so that lines of a column are read whole
+  for (int64_t i = 0; i < k; i += 8) {
+    const int64_t count = k - i < 8 ? k - i : 8;
+    pack_panel_f32<kColumns>(b + i * row_stride, row_stride, column_stride, count, columns, block);
+    if (count % 2 != 0) {
+      for (int64_t j = 0; j < kColumns; ++j) block[count * kColumns + j] = 0;
+    }
+    for (int64_t u = 0; u < count; u += 2) {
+      for (int64_t j = 0; j < kColumns; j += F32::kWidth) {
+        const __m512i even = _mm512_cvtepu16_epi32(to_bf16(F32::load(block + u * kColumns + j)));
+        const __m512i odd = _mm512_cvtepu16_epi32(to_bf16(F32::load(block + (u + 1) * kColumns + j)));
+        _mm512_storeu_si512(out + (i + u) * kColumns + 2 * j, _mm512_or_si512(even, _mm512_slli_epi32(odd, 16)));
+      }
+    }
+  }
+}
+
+#endif
+
 }  // namespace oxplow::OXPLOW_ISA

@@ -102,4 +102,50 @@ struct F32Product {
 
 #endif
 
+#if defined(__AVX512BF16__)
+
+// Pairs of bf16: vdpbf16ps multiplies both and adds both products to an f32. Columns of packed B are pairs too.
+struct Bf16Product {
+  static constexpr int kUnit = 2;
+  using Vector = __m512i;
+  struct Four {
+    const char* row;
+    int64_t offset;
+  };
+#if defined(OXPLOW_PLAIN_LOADS)
+  template <int kIndex>
+  static OXPLOW_INLINE __m512i pick(Four a) {
+    int32_t pair;
+    __builtin_memcpy(&pair, a.row + a.offset + 4 * kIndex, 4);
+    return _mm512_set1_epi32(pair);
+  }
+  template <int kByte>
+  static OXPLOW_INLINE __m512i load(const char* p) {
+    return _mm512_loadu_si512(p + kByte);
+  }
+#else
+  template <int kIndex>
+  static OXPLOW_INLINE __m512i pick(Four a) {
+    __m512i v;
+    asm volatile("vpbroadcastd %c3(%1,%2), %0" : "=v"(v) : "r"(a.row), "r"(a.offset), "i"(4 * kIndex));
+    return v;
+  }
+  template <int kByte>
+  static OXPLOW_INLINE __m512i load(const char* p) {
+    __m512i v;
+    asm volatile("vmovdqu64 %c2(%1), %0" : "=v"(v) : "r"(p), "i"(kByte));
+    return v;
+  }
+#endif
+  static OXPLOW_INLINE Four four(const char* row, int64_t offset) { return {row, offset}; }
+  static OXPLOW_INLINE __m512i one(const char* row, int64_t offset) { return pick<0>({row, offset}); }
+  // In assembly: g++ 12 and clang 22 spell the operands' type differently.
+  static OXPLOW_INLINE F32 add(F32 sum, __m512i a, __m512i b) {
+    asm volatile("vdpbf16ps %2, %1, %0" : "+v"(sum.v) : "v"(a), "v"(b));
+    return sum;
+  }
+};
+
+#endif
+
 }  // namespace oxplow::OXPLOW_ISA

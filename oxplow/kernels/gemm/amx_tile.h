@@ -1,0 +1,296 @@
+#pragma once
+// Products of bf16 by AMX: what tile.h is to vectors. A tile of A is up to 16 rows of 32 k, loaded from where they lie, so its rows
+// are equally far apart; a tile of B is 32 k of 16 columns of a packed panel (pack.h, pairs); two by two of each are summed in four
+// tiles of f32. The processor keeps the sums of each result in ascending order of pairs of k.
+
+#include "oxplow/kernels/gemm/tile.h"
+
+#if defined(__AMX_BF16__)
+
+namespace oxplow::OXPLOW_ISA {
+
+inline constexpr int kAmxRows = 16;                        // of a tile, at most
+inline constexpr int kAmxColumns = 32;                     // of a panel: two tiles
+inline constexpr int64_t kAmxKBytes = 64;                  // of a row of A in a tile
+inline constexpr int64_t kAmxUnitBytes = kAmxColumns * 4;  // of a pair of k in a panel
+inline constexpr int kAmxBlockTiles = 32;  // tiles of A that stay in L2 while the panels of B pass over them, at most
+
+// What all tiles of a product have alike. k walks over runs_h x runs_w runs of `run_bytes` contiguous bytes (tile.h).
+struct AmxProduct {
+  int64_t runs_h = 1, runs_w = 1, run_h_bytes = 0, run_w_bytes = 0, run_bytes = 0;
+  int64_t row_bytes = 0;  // from a row of A to the next of its tile
+  int rows = 0;           // of a tile of A
+  const Epilogue* epilogue = nullptr;
+};
+
+// Tiles of A, and where the results of their rows go, tile after tile: a null row of C has none (a pixel of the border, a row of the next
+// tile).
+struct AmxBlock {
+  int tiles = 0;
+  const char* a[kAmxBlockTiles];
+  char* c[kAmxBlockTiles * kAmxRows];
+  const char* residual[kAmxBlockTiles * kAmxRows];
+
+  static constexpr int64_t kResidualDelta = sizeof(c);
+};
+
+// Holds the processor's tile registers, shaped for a product: 0 to 3 sums; 4 and 5 of A, 6 and 7 of B where runs are whole tiles of k;
+// else 4 of A and 5 of B for the whole ones, 6 and 7 for the last part of a run.
+class AmxTiles {
+ public:
+  explicit AmxTiles(const AmxProduct& p) {
+    const auto rows = static_cast<uint8_t>(p.rows);
+    const auto tail = static_cast<uint16_t>(p.run_bytes % kAmxKBytes);
+    for (int i = 0; i < 8; ++i) config_.bytes[i] = kAmxKBytes;
+    for (int i = 0; i < 5; ++i) config_.rows[i] = rows;
+    config_.rows[5] = tail == 0 ? rows : kAmxRows;
+    config_.rows[6] = tail == 0 ? kAmxRows : rows;
+    config_.rows[7] = tail == 0 ? kAmxRows : static_cast<uint8_t>(tail / 4);
+    if (tail != 0) config_.bytes[6] = tail;
+    // In assembly with its operand in memory: g++ 12 may drop the stores to an operand of _tile_loadconfig.
+    asm volatile("ldtilecfg %0" : : "m"(config_) : "memory");
+  }
+  ~AmxTiles() { asm volatile("tilerelease" : : : "memory"); }
+  AmxTiles(const AmxTiles&) = delete;
+  AmxTiles& operator=(const AmxTiles&) = delete;
+
+ private:
+  struct alignas(64) {
+    uint8_t palette = 1, start_row = 0, reserved[14] = {};
+    uint16_t bytes[16] = {};
+    uint8_t rows[16] = {};
+  } config_;
+};
+
+// What a tile of A of so many rows takes, in half cycles a product: as many cycles as rows, unless loading B takes longer.
+OXPLOW_INLINE int64_t amx_tile_cost(int64_t rows) { return rows < 12 ? 24 : 2 * rows; }
+OXPLOW_INLINE int64_t amx_cost(int64_t positions, int64_t rows) { return (positions + rows - 1) / rows * amx_tile_cost(rows); }
+
+// The rows a tile of A should have where `positions` of them lie equally far apart: 16, or fewer that divide them better.
+OXPLOW_INLINE int amx_tile_rows(int64_t positions) {
+  int best = positions < kAmxRows ? static_cast<int>(positions) : kAmxRows;
+  for (int rows = best - 1; rows >= 12; --rows) {
+    if (amx_cost(positions, rows) < amx_cost(positions, best)) best = rows;
+  }
+  return best;
+}
+
+// Asks for lines that are needed soon, a few every 32 k.
+struct AmxAhead {
+  const char* panel;
+  int64_t step;
+  OXPLOW_INLINE void next() {
+    OXPLOW_UNROLL for (int i = 0; i < 4; ++i) __builtin_prefetch(panel + i * 64, 0, 2);
+    panel += step;
+  }
+};
+
+// Sums that wait to be finished into C: two tiles of rows, kAmxColumns floats each. They are finished a few rows at a time between the
+// products of the next tiles, which leave the vector units idle.
+struct AmxPending {
+  Tile t;
+  char* const* out = nullptr;
+  const float* sums = nullptr;
+  int row = 0, rows = 0;
+};
+
+// Bias, residual, clip and store of rows [begin, end) that have a place, all columns.
+template <typename Out>
+OXPLOW_INLINE void amx_finish_plain(const Tile& t, char* const* rows, const float* sums, int begin, int end) {
+  const bool has_bias = t.epilogue->bias != nullptr;
+  const F32 bias0 = has_bias ? F32::load(t.epilogue->bias + t.column) : F32::zero();
+  const F32 bias1 = has_bias ? F32::load(t.epilogue->bias + t.column + 16) : F32::zero();
+  const F32 low = F32::broadcast(t.low);
+  const F32 high = F32::broadcast(t.high);
+  for (int i = begin; i < end; ++i) {
+    if (rows[i] == nullptr) continue;
+    char* out = rows[i] + t.column * Out::kBytes;
+    F32 v0 = F32::load(sums + i * kAmxColumns) + bias0;
+    F32 v1 = F32::load(sums + i * kAmxColumns + 16) + bias1;
+    if (t.residual_delta != 0) {
+      const char* residual = like_pointer(rows + i, t.residual_delta) + t.column * Out::kBytes;
+      v0 = v0 + Out::load(residual);
+      v1 = v1 + Out::load(residual + 16 * Out::kBytes);
+    }
+    v0 = min(high, max(low, v0));
+    v1 = min(high, max(low, v1));
+    if constexpr (Out::kBytes == 2) {
+      _mm512_storeu_si512(out, _mm512_inserti64x4(_mm512_castsi256_si512(to_bf16(v0)), to_bf16(v1), 1));
+    } else {
+      Out::store(v0, out);
+      Out::store(v1, out + 16 * Out::kBytes);
+    }
+  }
+}
+
+// Finishes `count` rows more.
+template <typename Out>
+__attribute__((noinline)) void amx_finish(AmxPending& p, int count) {
+  const int last = p.row + count < p.rows ? p.row + count : p.rows;
+  if (p.t.plain) {
+    amx_finish_plain<Out>(p.t, p.out, p.sums, p.row, last);
+    p.row = last;
+    return;
+  }
+  while (p.row < last) {  // runs of rows that have a place
+    int end = p.row;
+    while (end < last && p.out[end] != nullptr) ++end;
+    p.t.out = p.out + p.row;
+    if (end > p.row) finish<Out>(p.t, p.sums + p.row * kAmxColumns, end - p.row, kAmxColumns);
+    p.row = end < last ? end + 1 : last;
+  }
+}
+
+// sums[tile][row][32] of kTiles tiles of A x kVectors of B, over all k; meanwhile finishes what is pending.
+template <typename Out, bool kTail, int kTiles, int kVectors>
+OXPLOW_INLINE void amx_multiply(const AmxProduct& p, const char* a0, const char* a1, const char* b, AmxAhead ahead,
+                                AmxPending& pending, int rows_a_step, float* sums) {
+  _tile_zero(0);
+  if constexpr (kVectors > 1) _tile_zero(1);
+  if constexpr (kTiles > 1) _tile_zero(2);
+  if constexpr (kTiles > 1 && kVectors > 1) _tile_zero(3);
+  const int64_t steps = p.run_bytes / kAmxKBytes;
+  const int64_t tail = p.run_bytes % kAmxKBytes;
+  const auto stride = static_cast<size_t>(p.row_bytes);
+  for (int64_t h = 0; h < p.runs_h; ++h) {
+    for (int64_t w = 0; w < p.runs_w; ++w) {
+      int64_t k = h * p.run_h_bytes + w * p.run_w_bytes;
+      for (int64_t n = steps; n > 0; --n) {
+        if constexpr (kTail) {
+          _tile_loadd(4, a0 + k, stride);
+          _tile_loadd(5, b, kAmxUnitBytes);
+          _tile_dpbf16ps(0, 4, 5);
+          if constexpr (kTiles > 1) {
+            _tile_loadd(4, a1 + k, stride);
+            _tile_dpbf16ps(2, 4, 5);
+          }
+          if constexpr (kVectors > 1) {
+            _tile_loadd(5, b + kAmxKBytes, kAmxUnitBytes);
+            if constexpr (kTiles > 1) {
+              _tile_dpbf16ps(3, 4, 5);
+              _tile_loadd(4, a0 + k, stride);
+            }
+            _tile_dpbf16ps(1, 4, 5);
+          }
+        } else {
+          _tile_loadd(6, b, kAmxUnitBytes);
+          _tile_loadd(4, a0 + k, stride);
+          _tile_dpbf16ps(0, 4, 6);
+          if constexpr (kVectors > 1) {
+            _tile_loadd(7, b + kAmxKBytes, kAmxUnitBytes);
+            _tile_dpbf16ps(1, 4, 7);
+          }
+          if constexpr (kTiles > 1) {
+            _tile_loadd(5, a1 + k, stride);
+            _tile_dpbf16ps(2, 5, 6);
+            if constexpr (kVectors > 1) _tile_dpbf16ps(3, 5, 7);
+          }
+        }
+        ahead.next();
+        if (pending.row < pending.rows) amx_finish<Out>(pending, rows_a_step);
+        k += kAmxKBytes;
+        b += kAmxKBytes / 4 * kAmxUnitBytes;
+      }
+      if constexpr (kTail) {
+        _tile_loadd(6, a0 + k, stride);
+        _tile_loadd(7, b, kAmxUnitBytes);
+        _tile_dpbf16ps(0, 6, 7);
+        if constexpr (kTiles > 1) {
+          _tile_loadd(6, a1 + k, stride);
+          _tile_dpbf16ps(2, 6, 7);
+        }
+        if constexpr (kVectors > 1) {
+          _tile_loadd(7, b + kAmxKBytes, kAmxUnitBytes);
+          if constexpr (kTiles > 1) {
+            _tile_dpbf16ps(3, 6, 7);
+            _tile_loadd(6, a0 + k, stride);
+          }
+          _tile_dpbf16ps(1, 6, 7);
+        }
+        ahead.next();
+        if (pending.row < pending.rows) amx_finish<Out>(pending, rows_a_step);
+        b += tail / 4 * kAmxUnitBytes;
+      }
+    }
+  }
+  if (pending.row < pending.rows) amx_finish<Out>(pending, pending.rows);
+  float* second = sums + p.rows * kAmxColumns;
+  _tile_stored(0, sums, kAmxColumns * sizeof(float));
+  if constexpr (kVectors > 1) _tile_stored(1, sums + 16, kAmxColumns * sizeof(float));
+  if constexpr (kTiles > 1) _tile_stored(2, second, kAmxColumns * sizeof(float));
+  if constexpr (kTiles > 1 && kVectors > 1) _tile_stored(3, second + 16, kAmxColumns * sizeof(float));
+}
+
+template <typename Out, bool kTail, int kTiles>
+OXPLOW_INLINE void amx_multiply(int64_t vectors, const AmxProduct& p, const char* a0, const char* a1, const char* b,
+                                AmxAhead ahead, AmxPending& pending, int rows_a_step, float* sums) {
+  if (vectors > 1) {
+    amx_multiply<Out, kTail, kTiles, 2>(p, a0, a1, b, ahead, pending, rows_a_step, sums);
+  } else {
+    amx_multiply<Out, kTail, kTiles, 1>(p, a0, a1, b, ahead, pending, rows_a_step, sums);
+  }
+}
+
+// Computes a block x panels, inside an AmxTiles.
+template <typename Out, bool kTail>
+__attribute__((noinline)) void amx_run_block(const AmxProduct& p, const AmxBlock& block, const Panels& panels) {
+  alignas(64) float sums[2][2 * kAmxRows * kAmxColumns];
+  AmxPending pending;
+  Tile& t = pending.t;
+  t.epilogue = p.epilogue;
+  const bool clip = p.epilogue->activation == Activation::clip;
+  const bool simple = p.epilogue->activation == Activation::none || clip;
+  t.low = clip ? p.epilogue->alpha : -__builtin_inff();
+  t.high = clip ? p.epilogue->beta : __builtin_inff();
+  t.residual_delta = p.epilogue->residual != nullptr ? AmxBlock::kResidualDelta : 0;
+  const int64_t steps = p.runs_h * p.runs_w * ((p.run_bytes + kAmxKBytes - 1) / kAmxKBytes);
+  const int rows_a_step = steps == 0 ? 0 : static_cast<int>((2 * p.rows + steps - 1) / steps);
+  const int64_t pairs = (block.tiles + 1) / 2;
+  const int64_t share = (panels.stride / pairs + 63) / 64 * 64;
+  int64_t prefetch_step = steps == 0 ? 0 : (share / steps + 63) / 64 * 64;
+  if (prefetch_step > 256) prefetch_step = 256;
+  int side = 0;
+  for (int64_t panel = panels.begin; panel < panels.end; ++panel) {
+    const char* b = panels.packed + panel * panels.stride;
+    const char* next = panels.packed + (panel + 1 < panels.end ? panel + 1 : panels.begin) * panels.stride;
+    const int64_t column = panel * kAmxColumns;
+    const int64_t columns = panels.n - column < kAmxColumns ? panels.n - column : kAmxColumns;
+    const int64_t vectors = columns > 16 ? 2 : 1;
+    for (int i = 0; i < block.tiles; i += 2, side ^= 1) {
+      const AmxAhead ahead{next + i / 2 * share, prefetch_step};
+      const bool pair = i + 1 < block.tiles;
+      if (pair) {
+        amx_multiply<Out, kTail, 2>(vectors, p, block.a[i], block.a[i + 1], b, ahead, pending, rows_a_step, sums[side]);
+      } else {
+        amx_multiply<Out, kTail, 1>(vectors, p, block.a[i], nullptr, b, ahead, pending, rows_a_step, sums[side]);
+      }
+      t.column = column;
+      t.columns = columns;
+      t.plain = simple && columns == kAmxColumns;
+      pending.out = block.c + i * p.rows;
+      pending.sums = sums[side];
+      pending.row = 0;
+      pending.rows = pair ? 2 * p.rows : p.rows;
+    }
+  }
+  amx_finish<Out>(pending, pending.rows);
+}
+
+template <typename Out>
+OXPLOW_INLINE void amx_run_block(const AmxProduct& p, const AmxBlock& block, const Panels& panels) {
+  if (p.run_bytes % kAmxKBytes == 0) {
+    amx_run_block<Out, false>(p, block, panels);
+  } else {
+    amx_run_block<Out, true>(p, block, panels);
+  }
+}
+
+// Tiles of A in a block so that they stay in L2: an even number.
+OXPLOW_INLINE int amx_block_tiles(int64_t tile_bytes) {
+  const int64_t fit = (int64_t{768} << 10) / (tile_bytes + 1) / 2 * 2;
+  return fit < 4 ? 4 : fit > kAmxBlockTiles ? kAmxBlockTiles : static_cast<int>(fit);
+}
+
+}  // namespace oxplow::OXPLOW_ISA
+
+#endif
