@@ -17,6 +17,7 @@
 
 #include "oxplow/base/check.h"
 #include "oxplow/base/memory.h"
+#include "oxplow/base/thread_seat.h"
 
 namespace oxplow {
 namespace {
@@ -25,11 +26,14 @@ using Clock = std::chrono::steady_clock;
 using std::chrono::microseconds;
 
 constexpr microseconds kSpinInRun{10};          // for the rest of a phase: about a wake-up's price
-constexpr microseconds kYieldInRun{200};        // after that, as long as nobody else wants this processor
-constexpr microseconds kContended{5};           // a yield that took longer let somebody else run
+constexpr microseconds kYieldInRun{40};         // after that, before looking whether the others are running at all
+constexpr microseconds kYieldLonger{150};       // when they are
+constexpr microseconds kContended{50};          // a yield that took longer let somebody else run
 constexpr microseconds kSpinBetweenRuns{80};    // for the next run: covers the gap between two requests of a busy loop
 constexpr int kPausesBeforeStealing = 4;        // some 200 ns: what a cache line's way between cores takes
 constexpr microseconds kGraceForSingleTask{2};  // before a lone task is taken from a caller that does not come
+constexpr microseconds kBetweenMoves{2000};     // about half a time slice, for the system to settle
+constexpr uint32_t kPhasesPerLook = 8;          // at where a worker is: some 20 ns each
 
 void pause_cpu() {
 #if defined(__x86_64__)
@@ -55,22 +59,24 @@ bool spin(Done done, microseconds budget) {
   return done();
 }
 
-// Yields the processor again and again until done(), until `budget` has passed or until somebody else wanted it.
+enum class Yielded { done, timed_out, contended };
+
+// Yields the processor again and again until done(), until `budget` has passed or until somebody else took it.
 template <typename Done>
-bool yield_politely(Done done, microseconds budget) {
+Yielded yield_politely(Done done, microseconds budget) {
   auto before = Clock::now();
   for (const auto end = before + budget; before < end;) {
     sched_yield();
-    if (done()) return true;
+    if (done()) return Yielded::done;
     const auto after = Clock::now();
-    if (after - before > kContended) break;
+    if (after - before > kContended) return Yielded::contended;
     before = after;
     for (int i = 0; i < 16; ++i) {
-      if (done()) return true;
+      if (done()) return Yielded::done;
       pause_cpu();
     }
   }
-  return done();
+  return Yielded::timed_out;
 }
 
 void futex_wait(std::atomic<uint32_t>& word, uint32_t seen) {
@@ -106,6 +112,14 @@ struct alignas(kCacheLine) Cursor {
   std::atomic<uint64_t> word{0};
 };
 
+// Where a member of the team is and what it does, for the others to see.
+struct alignas(kCacheLine) Member {
+  std::atomic<bool> seated{false};   // `seat` may be read
+  std::atomic<bool> working{false};  // on a phase, perhaps holding tasks of it
+  std::atomic<int> processor{-1};    // where it was last seen
+  ThreadSeat seat;
+};
+
 // The gate's word: [run number : 18][open : 1][closing : 1][workers inside : 12].
 constexpr uint32_t kInside = 0xfff;
 constexpr uint32_t kClosing = 0x1000;
@@ -120,6 +134,11 @@ struct ThreadPool::Team {
   std::mutex one_run;
   std::vector<pthread_t> threads;
   std::vector<Cursor> cursors;
+  std::vector<Member> members;
+  std::atomic_flag moving;              // held by who moves a member
+  std::atomic<Clock::rep> moved_at{0};  // the last time; and when the caller last looked for somebody to move
+  bool may_spread = false;              // there is a processor for each member
+  int processors = 1;                   // of the machine
   WaitWord gate;
   WaitWord done;  // tasks done in this run, modulo 2^32
   // Written by the caller while nobody is inside.
@@ -137,7 +156,11 @@ struct ThreadPool::Team {
   int drain(const Phase& phase, uint32_t number, int owner, int worker);
   bool report(int finished, uint32_t target);
   void work_on(const Phase& phase, uint32_t number, int worker, uint32_t target);
-  void wait_for(uint32_t target);
+  void wait_for(uint32_t target, int worker);
+  bool invite_stalled(int worker);
+  void spread_out();
+  void sit_down(int worker);
+  void note_processor(int worker);
   void walk(int worker);
   void open(std::span<const Phase> span);
   void close();
@@ -190,21 +213,92 @@ void ThreadPool::Team::work_on(const Phase& phase, uint32_t number, int worker, 
   report(stolen, target);
 }
 
-void ThreadPool::Team::wait_for(uint32_t target) {
+void ThreadPool::Team::wait_for(uint32_t target, int worker) {
   const auto is_done = [&] { return reached(target); };
-  if (is_done() || spin(is_done, kSpinInRun) || yield_politely(is_done, kYieldInRun)) return;
+  if (is_done() || spin(is_done, kSpinInRun)) return;
+  const Yielded first = yield_politely(is_done, kYieldInRun);
+  if (first == Yielded::done) return;
+  if (first == Yielded::timed_out && !invite_stalled(worker) && yield_politely(is_done, kYieldLonger) == Yielded::done) return;
   done.park([&](uint32_t seen) { return static_cast<int32_t>(seen - target) >= 0; });
+}
+
+// A member that has work but gets no processor, because a neighbour has taken its own, is moved to the one that the waiting `worker`
+// is about to leave; else all would wait until the neighbour's time slice ends. True when there was one.
+bool ThreadPool::Team::invite_stalled(int worker) {
+  for (int other = 0; other < size(); ++other) {
+    const Member& member = members[static_cast<size_t>(other)];
+    if (other == worker || !member.working.load(std::memory_order_relaxed) || !member.seated.load(std::memory_order_acquire))
+      continue;
+    // With more threads about than there would be processors for, even after this one has left, staying apart is the fair share.
+    if (is_running(member.seat) || runnable_threads() - 1 > processors || moving.test_and_set(std::memory_order_acquire))
+      continue;
+    cpu_set_t here;
+    CPU_ZERO(&here);
+    CPU_SET(sched_getcpu(), &here);
+    const bool moved = move_to(member.seat, here);
+    moved_at.store(Clock::now().time_since_epoch().count(), std::memory_order_relaxed);
+    moving.clear(std::memory_order_release);
+    if (moved) return true;
+  }
+  return false;
+}
+
+// For the caller. A worker on the caller's own processor gets nothing done there: it is sent to one that no member uses, or else to any
+// other, where it gets its fair share beside a neighbour.
+void ThreadPool::Team::spread_out() {
+  if (!may_spread) return;
+  const auto now = Clock::now().time_since_epoch();
+  if (now - Clock::duration(moved_at.load(std::memory_order_relaxed)) < kBetweenMoves) return;
+  moved_at.store(now.count(), std::memory_order_relaxed);
+  const int own = sched_getcpu();
+  cpu_set_t elsewhere, unused;
+  CPU_ZERO(&elsewhere);
+  for (int processor = 0; processor < CPU_SETSIZE; ++processor) CPU_SET(processor, &elsewhere);
+  CPU_CLR(own, &elsewhere);
+  unused = elsewhere;
+  for (const Member& member : members) {
+    const int processor = member.processor.load(std::memory_order_relaxed);
+    if (processor >= 0 && processor < CPU_SETSIZE) CPU_CLR(processor, &unused);
+  }
+  for (const Member& member : members) {
+    if (&member == &members[0] || member.processor.load(std::memory_order_relaxed) != own ||
+        !member.seated.load(std::memory_order_acquire))
+      continue;
+    if (moving.test_and_set(std::memory_order_acquire)) return;
+    move_to(member.seat, unused) || move_to(member.seat, elsewhere);
+    moving.clear(std::memory_order_release);
+  }
+}
+
+// At the start of a worker's thread; for the caller, at the start of a run.
+void ThreadPool::Team::sit_down(int worker) {
+  Member& member = members[static_cast<size_t>(worker)];
+  member.seat = ThreadSeat::mine();
+  member.seated.store(true, std::memory_order_release);
+}
+
+void ThreadPool::Team::note_processor(int worker) {
+  std::atomic<int>& processor = members[static_cast<size_t>(worker)].processor;
+  const int now = sched_getcpu();
+  if (now != processor.load(std::memory_order_relaxed)) processor.store(now, std::memory_order_relaxed);
 }
 
 void ThreadPool::Team::walk(int worker) {
   uint32_t target = 0;
   uint32_t number = first_number;
+  Member& me = members[static_cast<size_t>(worker)];
   for (const Phase& phase : phases) {
     target += static_cast<uint32_t>(phase.tasks);
     if (phase.tasks > 0 && !reached(target)) {
+      if (number % kPhasesPerLook == 0) {
+        note_processor(worker);
+        if (worker == 0) spread_out();
+      }
+      me.working.store(true, std::memory_order_relaxed);
       work_on(phase, number, worker, target);
+      me.working.store(false, std::memory_order_relaxed);
       // Behind the last phase there is nothing to wait for but the end of the run, which is the caller's to see.
-      if (worker == 0 || &phase != &phases.back()) wait_for(target);
+      if (worker == 0 || &phase != &phases.back()) wait_for(target, worker);
     }
     ++number;
   }
@@ -216,6 +310,9 @@ void ThreadPool::Team::open(std::span<const Phase> span) {
     first_number = 1;
   }
   phases = span;
+  sit_down(0);
+  note_processor(0);
+  spread_out();
   done.value.store(0, std::memory_order_relaxed);
   const uint32_t now = gate.value.load(std::memory_order_relaxed);
   gate.value.store(((now & ~(kInside | kClosing)) + kRunStep) | kOpen, std::memory_order_seq_cst);
@@ -225,7 +322,7 @@ void ThreadPool::Team::open(std::span<const Phase> span) {
 void ThreadPool::Team::close() {
   const uint32_t before = gate.value.fetch_and(~kOpen, std::memory_order_acq_rel);
   const auto empty = [&] { return (gate.value.load(std::memory_order_acquire) & kInside) == 0; };
-  if ((before & kInside) != 0 && !spin(empty, kSpinInRun) && !yield_politely(empty, kYieldInRun)) {
+  if ((before & kInside) != 0 && !spin(empty, kSpinInRun) && yield_politely(empty, kYieldInRun) != Yielded::done) {
     gate.value.fetch_or(kClosing, std::memory_order_seq_cst);
     gate.park([](uint32_t seen) { return (seen & kInside) == 0; });
   }
@@ -257,12 +354,14 @@ void ThreadPool::Team::leave() {
 
 void ThreadPool::Team::serve(int worker) {
   uint32_t last_run = 0;
+  sit_down(worker);
   while (!stop.load(std::memory_order_acquire)) {
     const auto is_called = [&] {
       const uint32_t seen = gate.value.load(std::memory_order_relaxed);
       return ((seen & kOpen) != 0 && seen / kRunStep != last_run) || stop.load(std::memory_order_relaxed);
     };
     if (!spin(is_called, kSpinBetweenRuns)) gate.park([&](uint32_t) { return is_called(); });
+    note_processor(worker);
     if (enter(last_run)) {
       walk(worker);
       leave();
@@ -272,9 +371,9 @@ void ThreadPool::Team::serve(int worker) {
 
 namespace {
 
-// The start of a worker's thread. Workers are not pinned: the kernel puts a new thread on the idlest processor, wakes it where it
+// The start of a worker's thread. Workers are not pinned: the system puts a new thread on the idlest processor, wakes it where it
 // last ran while that is free, and may move it away when a neighbour takes that processor, which a pinned thread would have to
-// sit out.
+// sit out. Where it does not move one that all others wait for, the team does (invite_stalled, spread_out).
 template <typename Team>
 struct Start {
   Team* team;
@@ -312,6 +411,10 @@ void run_alone(std::span<const ThreadPool::Phase> phases) {
 ThreadPool::ThreadPool(int threads) : team_(std::make_unique<Team>()) {
   OXPLOW_CHECK(threads >= 1 && threads <= static_cast<int>(kInside));
   team_->cursors = std::vector<Cursor>(static_cast<size_t>(threads));
+  team_->members = std::vector<Member>(static_cast<size_t>(threads));
+  team_->processors = static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN));
+  cpu_set_t allowed;
+  team_->may_spread = sched_getaffinity(0, sizeof allowed, &allowed) == 0 && CPU_COUNT(&allowed) >= threads;
   for (int worker = 1; worker < threads; ++worker) {
     pthread_t thread;
     auto start = std::make_unique<Start<Team>>(Start<Team>{team_.get(), worker});

@@ -12,7 +12,8 @@ namespace oxplow {
 // static schedule: the same worker sees the same part of the data in run after run) and then takes tasks left over by
 // slower workers, so a busy neighbour costs its fair share and no more.
 //
-// Waiting is: spin briefly, yield, park on a futex. One run at a time: a second caller waits its turn.
+// Waiting is: spin briefly, yield, park on a futex. Threads (the caller's too, during a run) are not pinned, but may be moved between the
+// processors that they may use. One run at a time: a second caller waits its turn.
 class ThreadPool {
  public:
   struct Phase {

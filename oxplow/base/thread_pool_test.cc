@@ -1,6 +1,7 @@
 #include "oxplow/base/thread_pool.h"
 
 #include <gtest/gtest.h>
+#include <sched.h>
 
 #include <atomic>
 #include <chrono>
@@ -229,6 +230,32 @@ TEST(ThreadPool, MoreThreadsThanProcessorsFinishQuickly) {
   for (int run = 0; run < 5; ++run) pool.run(phases);
   // 64 ms of work; a pool that waits for every thread to be scheduled once a phase would take many seconds.
   EXPECT_LT(seconds_since(start), 5.0);
+}
+
+// Neighbours that never sleep take processors from workers in the middle of tasks.
+TEST(ThreadPool, FinishesBesideBusyNeighbours) {
+  std::atomic<bool> end{false};
+  std::vector<std::thread> neighbours;
+  for (unsigned i = 0; i < std::max(1u, std::thread::hardware_concurrency()); ++i) {
+    neighbours.emplace_back([&] {
+      while (!end.load(std::memory_order_relaxed)) {
+      }
+    });
+  }
+  {
+    ThreadPool pool(2);
+    std::vector<ThreadPool::Phase> phases(
+        50, ThreadPool::Phase{4, [](void*, int, int) { busy_for(std::chrono::microseconds(20)); }, nullptr});
+    const auto start = Clock::now();
+    for (int run = 0; run < 20; ++run) pool.run(phases);
+    EXPECT_LT(seconds_since(start), 10.0);  // 40 ms of work for each
+  }
+  end = true;
+  for (std::thread& neighbour : neighbours) neighbour.join();
+  // Whatever was moved may go everywhere again.
+  cpu_set_t allowed;
+  ASSERT_EQ(sched_getaffinity(0, sizeof allowed, &allowed), 0);
+  EXPECT_GE(CPU_COUNT(&allowed), static_cast<int>(std::thread::hardware_concurrency()));
 }
 
 TEST(ThreadPool, HugeTaskCounts) {
