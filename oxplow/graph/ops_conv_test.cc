@@ -146,7 +146,7 @@ TEST_P(ConvValues, NothingToDo) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Tiers, ConvValues, testing::ValuesIn(available_isas().begin(), available_isas().end()),
-                         [](const auto& info) { return std::string(name_of(info.param)); });
+                         [](const auto& tier) { return std::string(name_of(tier.param)); });
 
 TEST(Conv, EmptyWidthGivesEmptyResult) {
   SmallGraph g;

@@ -195,7 +195,7 @@ TEST_P(ProductValues, Attention) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Tiers, ProductValues, testing::ValuesIn(available_isas().begin(), available_isas().end()),
-                         [](const auto& info) { return std::string(name_of(info.param)); });
+                         [](const auto& tier) { return std::string(name_of(tier.param)); });
 
 TEST(Linear, ActivationsOfTheEpilogue) {
   const Tensor x = random_f32({9, 40}, 1), w = random_f32({40, 21}, 2);

@@ -176,7 +176,7 @@ TEST_P(RowValues, NothingToReduce) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Tiers, RowValues, testing::ValuesIn(available_isas().begin(), available_isas().end()),
-                         [](const auto& info) { return std::string(name_of(info.param)); });
+                         [](const auto& tier) { return std::string(name_of(tier.param)); });
 
 TEST(Reduce, NoAxesAndNoop) {
   const Tensor x = random_f32({3, 5}, 1);
