@@ -18,11 +18,16 @@ constexpr Tiered<GemmKernels> kTiers[] = {
 
 const GemmKernels& gemm_kernels(Isa isa) { return best_of<GemmKernels>(kTiers, isa); }
 
-const GemmKernel* find_gemm(Isa isa, DType a, DType c, int64_t k) {
+const GemmKernel* find_gemm(Isa isa, DType a, DType c, int64_t k, int64_t n) {
+  const auto covered = [n](const GemmKernel& kernel) {
+    return (n + kernel.panel_columns - 1) / kernel.panel_columns * kernel.panel_columns;
+  };
+  const GemmKernel* best = nullptr;
   for (const GemmKernel& kernel : gemm_kernels(isa).kernels) {
-    if (kernel.a == a && kernel.c == c && k % kernel.k_multiple == 0) return &kernel;
+    if (kernel.a != a || kernel.c != c || k % kernel.k_multiple != 0) continue;
+    if (best == nullptr || covered(kernel) < covered(*best)) best = &kernel;
   }
-  return nullptr;
+  return best;
 }
 
 }  // namespace oxplow

@@ -46,8 +46,8 @@ struct GemmKernels {
 };
 
 const GemmKernels& gemm_kernels(Isa isa);
-// The most preferred kernel of `isa` for these element types whose k_multiple divides k, or null. Weights (b) have the type of the
-// activations (a).
-const GemmKernel* find_gemm(Isa isa, DType a, DType c, int64_t k);
+// The kernel of `isa` for these element types whose k_multiple divides k and whose panels cover n columns with the fewest to spare, the
+// most preferred of equals; null when there is none. Weights (b) have the type of the activations (a).
+const GemmKernel* find_gemm(Isa isa, DType a, DType c, int64_t k, int64_t n = 0);
 
 }  // namespace oxplow

@@ -149,8 +149,8 @@ void run_amx(const GemmArgs& args, int64_t row_begin, int64_t row_end, int64_t p
 
 constexpr GemmKernel kKernels[] = {
 #if defined(__AVX512F__)
+    OXPLOW_GEMM_F32(9, 48),
     OXPLOW_GEMM_F32(6, 64),
-    OXPLOW_GEMM_F32(8, 48),  // where n is a multiple of 48 and k or n large
 #elif defined(__AVX2__)
     OXPLOW_GEMM_F32(6, 16),
     OXPLOW_GEMM_F32(4, 24),

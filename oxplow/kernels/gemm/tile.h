@@ -116,50 +116,61 @@ OXPLOW_INLINE void add_unit(F32 (&sum)[kRows][kVectors], const typename Product:
   }
 }
 
-// Asks for memory that is needed soon, a little every four units of k: the lines of C (and of the residual) that the tile will
-// write, row after row, and the next panel of B. Kept in memory, as the registers are the rows'.
+// Asks for memory that is needed soon, a little every four units of k: first the lines of C (and of the residual) that the tile
+// will write, a row at a time, and all along the next panel of B.
 struct Ahead {
   char* const* row;
-  char* const* last_row;
+  char* const* row_end;
   const char* panel;
-
-  template <int kBytes>
-  OXPLOW_INLINE void step(const Tile& t, int64_t column_bytes) {
-    asm volatile("" : "+m"(*this));
-    const char* out = *row + column_bytes;
-    OXPLOW_UNROLL for (int i = 0; i < kBytes; i += 64) prefetch_to_write(out + i);
-    const char* residual = like_pointer(row, t.residual_delta) + column_bytes;
-    OXPLOW_UNROLL for (int i = 0; i < kBytes; i += 64) __builtin_prefetch(residual + i, 0, 3);
-    row += row < last_row;
-    __builtin_prefetch(panel, 0, 2);
-    __builtin_prefetch(panel + t.prefetch_step / 2, 0, 2);
-    panel += t.prefetch_step;
-    asm volatile("" : "+m"(*this));
-  }
 };
+
+// Four units of k, `n` times, at `offset` of the rows and at `b`, which move along. kOut: with a row of C each.
+template <typename Product, typename Out, bool kOut, int kRows, int kVectors, int kPanelVectors>
+OXPLOW_INLINE void add_fours(const Tile& t, int64_t n, const char* (&rows)[kRows], int64_t& offset, const char*& b, Ahead& ahead,
+                             F32 (&sum)[kRows][kVectors]) {
+  constexpr int kStep = kPanelVectors * F32::kWidth * 4;  // bytes of B a unit
+  for (; n > 0; --n) {
+    typename Product::Four a[kRows];
+    OXPLOW_UNROLL for (int i = 0; i < kRows; ++i) a[i] = Product::four(rows[i], offset);
+    add_unit<Product, 0, kStep>(sum, a, b);
+    add_unit<Product, 1, kStep>(sum, a, b);
+    add_unit<Product, 2, kStep>(sum, a, b);
+    add_unit<Product, 3, kStep>(sum, a, b);
+    // Kept in memory where the registers are the rows'.
+    if constexpr (kRows > 8) asm volatile("" : "+m"(ahead));
+    if constexpr (kOut) {
+      constexpr int kBytes = kVectors * F32::kWidth * Out::kBytes;
+      const char* out = *ahead.row + t.column * Out::kBytes;
+      const char* residual = like_pointer(ahead.row, t.residual_delta) + t.column * Out::kBytes;
+      OXPLOW_UNROLL for (int i = 0; i < kBytes; i += 64) prefetch_to_write(out + i);
+      OXPLOW_UNROLL for (int i = 0; i < kBytes; i += 64) __builtin_prefetch(residual + i, 0, 3);
+      ++ahead.row;
+    }
+    __builtin_prefetch(ahead.panel, 0, 2);
+    __builtin_prefetch(ahead.panel + t.prefetch_step / 2, 0, 2);
+    ahead.panel += t.prefetch_step;
+    if constexpr (kRows > 8) asm volatile("" : "+m"(ahead));
+    b += 4 * kStep;
+    offset += 16;
+  }
+}
 
 // Adds all of k into sum.
 template <typename Product, typename Out, int kRows, int kVectors, int kPanelVectors>
 OXPLOW_INLINE void accumulate(const Tile& t, F32 (&sum)[kRows][kVectors]) {
-  constexpr int kStep = kPanelVectors * F32::kWidth * 4;  // bytes of B a unit
+  constexpr int kStep = kPanelVectors * F32::kWidth * 4;
   const char* rows[kRows];
   OXPLOW_UNROLL for (int i = 0; i < kRows; ++i) rows[i] = t.rows[i];
   const char* b = t.panel;
-  Ahead ahead{t.out, t.out + kRows - 1, t.prefetch};
+  Ahead ahead{t.out, t.out + kRows, t.prefetch};
   for (int64_t h = 0; h < t.runs_h; ++h) {
     for (int64_t w = 0; w < t.runs_w; ++w) {
       int64_t offset = h * t.run_h_bytes + w * t.run_w_bytes;
-      for (int64_t n = t.run_units / 4; n > 0; --n) {
-        typename Product::Four a[kRows];
-        OXPLOW_UNROLL for (int i = 0; i < kRows; ++i) a[i] = Product::four(rows[i], offset);
-        add_unit<Product, 0, kStep>(sum, a, b);
-        add_unit<Product, 1, kStep>(sum, a, b);
-        add_unit<Product, 2, kStep>(sum, a, b);
-        add_unit<Product, 3, kStep>(sum, a, b);
-        ahead.step<kVectors * F32::kWidth * Out::kBytes>(t, t.column * Out::kBytes);
-        b += 4 * kStep;
-        offset += 16;
-      }
+      const int64_t fours = t.run_units / 4;
+      const int64_t to_ask = ahead.row_end - ahead.row;
+      const int64_t first = fours < to_ask ? fours : to_ask;
+      add_fours<Product, Out, true, kRows, kVectors, kPanelVectors>(t, first, rows, offset, b, ahead, sum);
+      add_fours<Product, Out, false, kRows, kVectors, kPanelVectors>(t, fours - first, rows, offset, b, ahead, sum);
       for (int64_t n = t.run_units % 4; n > 0; --n) {
         typename Product::Vector column[kVectors];
         load_columns<Product, 0>(column, b);
