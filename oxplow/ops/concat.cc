@@ -124,19 +124,25 @@ Result<std::unique_ptr<Step>> prepare_pad(const PrepareContext& c) {
   const bool has_value = c.has(2);
   const CopyKernels& kernels = copy_kernels(c.isa);
   struct PadStep final : Step {
-    std::function<void(const Buffers&, int phase)> body;
-    void run(const Buffers& b, int phase, int, int) const override { body(b, phase); }
+    std::function<void(const Buffers&, int phase, int task)> body;
+    void run(const Buffers& b, int phase, int task, int) const override { body(b, phase, task); }
   };
+  const auto tasks_of = [&](const CopyPlan& plan) {
+    return task_count(plan.units, static_cast<double>(plan.unit_bytes) * 0.1, c.threads());
+  };
+  const int fills = tasks_of(fill), copies = tasks_of(copy);
   auto step = std::make_unique<PadStep>();
-  step->body = [=, &kernels](const Buffers& b, int phase) {
+  step->body = [=, &kernels](const Buffers& b, int phase, int task) {
     constexpr int64_t kZero = 0;
     if (phase == 0) {
-      kernels.run(fill, has_value ? b.inputs[2] : &kZero, b.outputs[0], 0, fill.units);
+      const Range part = task_range(fill.units, fills, task);
+      kernels.run(fill, has_value ? b.inputs[2] : &kZero, b.outputs[0], part.begin, part.end);
     } else {
-      kernels.run(copy, b.in<std::byte>(0) + from * element, b.out<std::byte>() + to * element, 0, copy.units);
+      const Range part = task_range(copy.units, copies, task);
+      kernels.run(copy, b.in<std::byte>(0) + from * element, b.out<std::byte>() + to * element, part.begin, part.end);
     }
   };
-  step->phase_tasks = {1, 1};
+  step->phase_tasks = {fills, copies};
   step->kernel = std::string("pad_") + kernels.isa;
   step->why = "fill, then the inside";
   return std::unique_ptr<Step>(std::move(step));

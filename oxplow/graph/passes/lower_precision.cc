@@ -129,6 +129,7 @@ class Lowering {
 
   // Each value is converted once.
   Result<ValueId> cast(Graph::NodeIterator at, ValueId id, DType to) {
+    if (graph_.dtype(id) == to) return id;
     const auto key = std::pair(id, to);
     if (auto it = casts_.find(key); it != casts_.end()) return it->second;
     Attributes attributes;

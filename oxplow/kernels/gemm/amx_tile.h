@@ -75,12 +75,12 @@ OXPLOW_INLINE int amx_tile_rows(int64_t positions) {
   return best;
 }
 
-// Asks for lines that are needed soon, a few every 32 k.
+// Brings the next panel to L2, `step` bytes every 32 k.
 struct AmxAhead {
   const char* panel;
   int64_t step;
   OXPLOW_INLINE void next() {
-    OXPLOW_UNROLL for (int i = 0; i < 4; ++i) __builtin_prefetch(panel + i * 64, 0, 2);
+    for (int64_t i = 0; i < step; i += 64) __builtin_prefetch(panel + i, 0, 2);
     panel += step;
   }
 };
@@ -248,7 +248,7 @@ __attribute__((noinline)) void amx_run_block(const AmxProduct& p, const AmxBlock
   const int64_t pairs = (block.tiles + 1) / 2;
   const int64_t share = (panels.stride / pairs + 63) / 64 * 64;
   int64_t prefetch_step = steps == 0 ? 0 : (share / steps + 63) / 64 * 64;
-  if (prefetch_step > 256) prefetch_step = 256;
+  if (prefetch_step > 1024) prefetch_step = 1024;
   int side = 0;
   for (int64_t panel = panels.begin; panel < panels.end; ++panel) {
     const char* b = panels.packed + panel * panels.stride;
@@ -257,8 +257,8 @@ __attribute__((noinline)) void amx_run_block(const AmxProduct& p, const AmxBlock
     const int64_t columns = panels.n - column < kAmxColumns ? panels.n - column : kAmxColumns;
     const int64_t vectors = columns > 16 ? 2 : 1;
     for (int i = 0; i < block.tiles; i += 2, side ^= 1) {
-      const AmxAhead ahead{next + i / 2 * share, prefetch_step};
       const bool pair = i + 1 < block.tiles;
+      const AmxAhead ahead{next + i / 2 * share, prefetch_step};
       if (pair) {
         amx_multiply<Out, kTail, 2>(vectors, p, block.a[i], block.a[i + 1], b, ahead, pending, rows_a_step, sums[side]);
       } else {
