@@ -16,6 +16,17 @@ Operand operand_of(const Value& value) {
 
 }  // namespace
 
+std::string to_string(const DeclaredTensor& declared) {
+  std::string text = declared.any_type ? "?" : std::string(name_of(declared.dtype));
+  if (!declared.dims) return text + "[...]";
+  text += "[";
+  for (const DeclaredDim& dim : *declared.dims) {
+    if (&dim != declared.dims->data()) text += ", ";
+    text += dim.value >= 0 ? std::to_string(dim.value) : dim.symbol.empty() ? "?" : dim.symbol;
+  }
+  return text + "]";
+}
+
 Graph& Graph::operator=(const Graph& other) {
   if (this == &other) return *this;
   nodes = other.nodes;
@@ -23,6 +34,7 @@ Graph& Graph::operator=(const Graph& other) {
   inputs = other.inputs;
   outputs = other.outputs;
   declared = other.declared;
+  declared_outputs = other.declared_outputs;
   for (Node& node : nodes) {
     for (ValueId id : node.outputs) {
       if (id != kNoValue) (*this)[id].producer = &node;

@@ -39,11 +39,16 @@ struct DeclaredDim {
   std::string symbol;
 };
 
-struct DeclaredInput {
+// What the model declares of an input or output.
+struct DeclaredTensor {
   std::string name;
   DType dtype = DType::f32;
   std::optional<std::vector<DeclaredDim>> dims;  // none: any rank
+  bool any_type = false;                         // of outputs only: `dtype` says nothing
 };
+
+// "f32[batch, 3, 224, 224]": "?" for a type or extent that is open and has no name, "f32[...]" for any rank.
+std::string to_string(const DeclaredTensor& declared);
 
 // A model as typed ops in topological order. Nodes keep their addresses while others come and go.
 class Graph {
@@ -54,7 +59,8 @@ class Graph {
   std::vector<Value> values;
   std::vector<ValueId> inputs;
   std::vector<ValueId> outputs;
-  std::vector<DeclaredInput> declared;  // beside `inputs`
+  std::vector<DeclaredTensor> declared;          // beside `inputs`
+  std::vector<DeclaredTensor> declared_outputs;  // beside `outputs`, or empty where the source tells nothing
 
   Graph() = default;
   Graph(Graph&&) = default;

@@ -25,7 +25,7 @@ std::vector<std::string> Model::output_names() const {
 
 Result<TensorTypes> Model::input_types(int64_t batch, const std::map<std::string, int64_t>& extents) const {
   TensorTypes types;
-  for (const DeclaredInput& input : graph_.declared) {
+  for (const DeclaredTensor& input : graph_.declared) {
     if (!input.dims)
       return Error{ErrorCode::invalid_argument, "input '" + input.name + "' may have any rank: give a tensor for it (--input)"};
     TensorType type{input.dtype, {}};
@@ -54,7 +54,7 @@ Status Model::check(const TensorTypes& types) const {
   }
   std::map<std::string, std::pair<int64_t, std::string>> symbols;
   for (size_t i = 0; i < types.size(); ++i) {
-    const DeclaredInput& input = graph_.declared[i];
+    const DeclaredTensor& input = graph_.declared[i];
     const auto misfit = [&](const std::string& why) {
       return Error{ErrorCode::invalid_argument, "input '" + input.name + "' is " + to_string(types[i]) + ": " + why};
     };

@@ -25,7 +25,9 @@ class Model {
                                              std::shared_ptr<ThreadPool> pool);
   static Result<std::unique_ptr<Model>> from_graph(Graph graph, const ModelOptions& options, std::shared_ptr<ThreadPool> pool);
 
-  const std::vector<DeclaredInput>& inputs() const { return graph_.declared; }
+  const std::vector<DeclaredTensor>& inputs() const { return graph_.declared; }
+  // Beside the outputs, or empty where the model's source tells nothing.
+  const std::vector<DeclaredTensor>& declared_outputs() const { return graph_.declared_outputs; }
   std::vector<std::string> output_names() const;
   const ModelOptions& options() const { return options_; }
   ThreadPool& pool() { return *pool_; }

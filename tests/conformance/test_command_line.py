@@ -149,4 +149,11 @@ def test_each_tier_says_its_name(oxplow: Oxplow, linear: Path, tiers: list[str])
 
 
 def test_explain_names_the_node(oxplow: Oxplow, linear: Path) -> None:
-    assert "layer" in oxplow("explain", linear).check().stdout
+    assert "layer" in oxplow("explain", linear, "--seconds", 0.1).check().stdout
+
+
+def test_explain_begins_with_inputs_and_outputs(oxplow: Oxplow, linear: Path) -> None:
+    lines = oxplow("explain", linear, "--seconds", 0.1).check().stdout.splitlines()
+    assert lines[:2] == ["input  x: f32[n, 4]", "output y: f32[n, 3]"]
+    report = json.loads(oxplow("explain", linear, "--seconds", 0.1, "--json", "-").check().stdout)
+    assert report["inputs"] == [{"name": "x", "type": "f32[n, 4]"}] and report["outputs"] == [{"name": "y", "type": "f32[n, 3]"}]

@@ -6,6 +6,7 @@
 
 #include "oxplow/apps/cli/json_output.h"
 #include "oxplow/apps/cli/model_flags.h"
+#include "oxplow/base/printable.h"
 #include "oxplow/kernels/peak/machine_peaks.h"
 
 namespace oxplow::cli {
@@ -74,7 +75,20 @@ Result<Profile> profile(OpenModel& open, const ExplainFlags& flags, const Tensor
   return p;
 }
 
-void print_table(const Profile& p) {
+void print_declared(const char* what, const DeclaredTensor& declared) {
+  std::printf("%-6s %s\n", what, printable(declared.name + ": " + to_string(declared)).c_str());
+}
+
+nlohmann::ordered_json to_json(const std::vector<DeclaredTensor>& declared) {
+  nlohmann::ordered_json list = nlohmann::ordered_json::array();
+  for (const DeclaredTensor& tensor : declared)
+    list.push_back({{"name", printable(tensor.name)}, {"type", printable(to_string(tensor))}});
+  return list;
+}
+
+void print_table(const Model& model, const Profile& p) {
+  for (const DeclaredTensor& input : model.inputs()) print_declared("input", input);
+  for (const DeclaredTensor& output : model.declared_outputs()) print_declared("output", output);
   std::printf("%4s  %-14s %-26s %9s %8s %6s %8s  %-34s %s\n", "#", "op", "result", "GFLOP", "ms", "%time", "%limit", "kernel",
               "why / node");
   int i = 0;
@@ -87,7 +101,7 @@ void print_table(const Profile& p) {
   std::printf("%zu steps, %.3f ms a run; %.1f %% of it accounted for\n", p.rows.size(), p.wall_ms, 100 * p.sum_ms / p.wall_ms);
 }
 
-nlohmann::ordered_json to_json(const Profile& p) {
+nlohmann::ordered_json to_json(const Model& model, const Profile& p) {
   nlohmann::ordered_json steps = nlohmann::ordered_json::array();
   for (const Row& row : p.rows) {
     const PlannedStep& s = *row.step;
@@ -101,7 +115,11 @@ nlohmann::ordered_json to_json(const Profile& p) {
                      {"percent_of_time", 100 * row.ms / p.wall_ms},
                      {"percent_of_limit", 100 * row.limit_ms / row.ms}});
   }
-  return {{"wall_ms", p.wall_ms}, {"accounted_percent", 100 * p.sum_ms / p.wall_ms}, {"steps", steps}};
+  return {{"inputs", to_json(model.inputs())},
+          {"outputs", to_json(model.declared_outputs())},
+          {"wall_ms", p.wall_ms},
+          {"accounted_percent", 100 * p.sum_ms / p.wall_ms},
+          {"steps", steps}};
 }
 
 Status explain(const ExplainFlags& flags) {
@@ -115,8 +133,8 @@ Status explain(const ExplainFlags& flags) {
   }
   auto p = profile(open, flags, types);
   if (!p.ok()) return in_context(flags.model.path, p.error());
-  if (flags.json.empty()) print_table(*p);
-  return flags.json.empty() ? Status{} : write_json(flags.json, to_json(*p));
+  if (flags.json.empty()) print_table(*open.model, *p);
+  return flags.json.empty() ? Status{} : write_json(flags.json, to_json(*open.model, *p));
 }
 
 }  // namespace

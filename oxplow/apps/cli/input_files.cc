@@ -26,13 +26,13 @@ Result<std::vector<Tensor>> read_inputs(const std::vector<std::string>& flags, c
   }
   std::vector<Tensor> inputs;
   std::string known;
-  for (const DeclaredInput& input : model.inputs()) known += (known.empty() ? "'" : ", '") + input.name + "'";
+  for (const DeclaredTensor& input : model.inputs()) known += (known.empty() ? "'" : ", '") + input.name + "'";
   for (const auto& [name, tensor] : given) {
-    const auto named = [&](const DeclaredInput& input) { return input.name == name; };
+    const auto named = [&](const DeclaredTensor& input) { return input.name == name; };
     if (std::none_of(model.inputs().begin(), model.inputs().end(), named))
       return Error{ErrorCode::invalid_argument, "the model has no input '" + name + "'; it has " + known};
   }
-  for (const DeclaredInput& input : model.inputs()) {
+  for (const DeclaredTensor& input : model.inputs()) {
     auto it = given.find(input.name);
     if (it == given.end())
       return Error{ErrorCode::invalid_argument,

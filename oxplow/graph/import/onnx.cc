@@ -3,6 +3,7 @@
 #include <cstring>
 #include <map>
 
+#include "oxplow/formats/byte_reader.h"
 #include "oxplow/graph/import/onnx_ops.h"
 
 namespace oxplow {
@@ -10,13 +11,28 @@ namespace {
 
 constexpr int64_t kOldestOpset = 7, kNewestOpset = 26;
 
-std::string quoted(std::string_view text) { return "'" + std::string(text) + "'"; }
+// What the file declares of an input or output. `what` for errors: "input".
+Result<DeclaredTensor> declared_tensor(const onnx::ValueInfoProto& info, const std::string& what) {
+  if (info.type.kind != onnx::TypeProto::Kind::tensor)
+    return Error{ErrorCode::unsupported, what + " " + in_quotes(info.name) + " is not a tensor"};
+  const auto dtype = onnx::dtype_of(info.type.element);
+  if (!dtype)
+    return Error{ErrorCode::unsupported,
+                 what + " " + in_quotes(info.name) + " has elements of type " + onnx::name_of(info.type.element)};
+  DeclaredTensor declared{.name = std::string(info.name), .dtype = *dtype, .dims = std::nullopt};
+  if (info.type.has_shape) {
+    declared.dims.emplace();
+    for (const onnx::Dimension& d : info.type.shape) declared.dims->push_back({d.value.value_or(-1), std::string(d.symbol)});
+  }
+  return declared;
+}
 
 // Elements in place where the file has them aligned, else a copy.
 Result<Tensor> tensor_of(const onnx::TensorProto& proto, const std::shared_ptr<const OnnxModel>& model) {
   const auto dtype = proto.dtype();
   if (!dtype)
-    return Error{ErrorCode::unsupported, "tensor " + quoted(proto.name) + " has elements of type " + onnx::name_of(proto.type)};
+    return Error{ErrorCode::unsupported,
+                 "tensor " + in_quotes(proto.name) + " has elements of type " + onnx::name_of(proto.type)};
   const TensorType type{*dtype, proto.dims};
   OXPLOW_ASSIGN(auto data, onnx::tensor_bytes(proto));
   const size_t alignment = static_cast<size_t>(std::max(bits_of(*dtype), 8)) / 8;
@@ -44,7 +60,7 @@ Result<Attributes> attributes_of(const onnx::NodeProto& node, const std::shared_
         attributes.set(a.name, std::move(tensor));
         break;
       }
-      default: return Error{ErrorCode::unsupported, "attribute " + quoted(a.name) + " of type " + onnx::name_of(a.type)};
+      default: return Error{ErrorCode::unsupported, "attribute " + in_quotes(a.name) + " of type " + onnx::name_of(a.type)};
     }
   }
   return attributes;
@@ -65,13 +81,16 @@ class Importer {
     OXPLOW_TRY(add_inputs());
     for (const onnx::NodeProto& node : proto_.graph.nodes) {
       if (Status status = add_node(node); !status.ok())
-        return in_context("node " + quoted(node.name) + " (" + std::string(node.op_type) + ")", status.error());
+        return in_context("node " + in_quotes(node.name) + " (" + std::string(node.op_type) + ")", status.error());
     }
     for (const onnx::ValueInfoProto& output : proto_.graph.outputs) {
       auto it = values_.find(output.name);
-      if (it == values_.end()) return Error{ErrorCode::invalid_model, "nothing writes the output " + quoted(output.name)};
+      if (it == values_.end()) return Error{ErrorCode::invalid_model, "nothing writes the output " + in_quotes(output.name)};
       graph_.outputs.push_back(it->second);
       graph_[it->second].name = std::string(output.name);
+      auto declared = declared_tensor(output, "output");
+      if (!declared.ok()) declared = DeclaredTensor{.name = std::string(output.name), .dims = std::nullopt, .any_type = true};
+      graph_.declared_outputs.push_back(declared.take());
     }
     OXPLOW_TRY(graph_.verify());
     graph_.remove_dead();
@@ -100,32 +119,21 @@ class Importer {
     }
     if (unknown.empty()) return {};
     std::string list;
-    for (const auto& [op, node] : unknown)
-      list += (list.empty() ? "" : ", ") + op + " (node " + quoted(std::string_view(node)) + ")";
+    for (const auto& [op, node] : unknown) list += (list.empty() ? "" : ", ") + in_quotes(op) + " (node " + in_quotes(node) + ")";
     return Error{ErrorCode::unsupported, "the model uses ops that are not supported: " + list};
   }
 
   Status define(std::string_view name, ValueId id) {
     if (name.empty()) return {};
     if (!values_.emplace(name, id).second)
-      return Error{ErrorCode::invalid_model, "the value " + quoted(name) + " is written twice"};
+      return Error{ErrorCode::invalid_model, "the value " + in_quotes(name) + " is written twice"};
     return {};
   }
 
   Status add_inputs() {
     for (const onnx::ValueInfoProto& input : proto_.graph.inputs) {
       if (values_.contains(input.name)) continue;  // an initializer with a declared type
-      if (input.type.kind != onnx::TypeProto::Kind::tensor)
-        return Error{ErrorCode::unsupported, "input " + quoted(input.name) + " is not a tensor"};
-      const auto dtype = onnx::dtype_of(input.type.element);
-      if (!dtype)
-        return Error{ErrorCode::unsupported,
-                     "input " + quoted(input.name) + " has elements of type " + onnx::name_of(input.type.element)};
-      DeclaredInput declared{.name = std::string(input.name), .dtype = *dtype, .dims = std::nullopt};
-      if (input.type.has_shape) {
-        declared.dims.emplace();
-        for (const onnx::Dimension& d : input.type.shape) declared.dims->push_back({d.value.value_or(-1), std::string(d.symbol)});
-      }
+      OXPLOW_ASSIGN(DeclaredTensor declared, declared_tensor(input, "input"));
       const ValueId id = graph_.add_value(declared.name);
       graph_.inputs.push_back(id);
       graph_.declared.push_back(std::move(declared));
@@ -150,13 +158,13 @@ class Importer {
       auto it = values_.find(name);
       if (it == values_.end())
         return Error{ErrorCode::invalid_model,
-                     "reads " + quoted(name) + ", which nothing before it writes: the graph has a cycle or a dangling input"};
+                     "reads " + in_quotes(name) + ", which nothing before it writes: the graph has a cycle or a dangling input"};
       call.inputs.push_back(it->second);
     }
     OXPLOW_ASSIGN(call.attributes, attributes_of(node, model_));
     OXPLOW_ASSIGN(auto results, import_onnx_node(graph_, call));
     if (results.size() < node.outputs.size())
-      return Error{ErrorCode::unsupported, "its optional output " + quoted(node.outputs[results.size()])};
+      return Error{ErrorCode::unsupported, "its optional output " + in_quotes(node.outputs[results.size()])};
     for (size_t i = 0; i < node.outputs.size(); ++i) OXPLOW_TRY(define(node.outputs[i], results[i]));
     return {};
   }

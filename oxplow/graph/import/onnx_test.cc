@@ -78,6 +78,11 @@ TEST(OnnxImport, DeclaredInputsAndOutputs) {
   EXPECT_EQ((*g.declared[0].dims)[2].value, -1);
   EXPECT_EQ((*g.declared[0].dims)[2].symbol, "");
   EXPECT_FALSE(g.declared[1].dims);
+  EXPECT_EQ(to_string(g.declared[0]), "f32[batch, 3, ?]");
+  EXPECT_EQ(to_string(g.declared[1]), "f32[...]");
+  ASSERT_EQ(g.declared_outputs.size(), 2u);
+  EXPECT_EQ(g.declared_outputs[1].name, "r");
+  EXPECT_EQ(to_string(g.declared_outputs[1]), "?[...]") << "its type is not in the file";
   EXPECT_EQ(g[g.outputs[0]].name, "y");
   const auto y = planned(g, {random_f32({2, 3, 5}, 1), random_f32({}, 2)});
   ASSERT_EQ(y.size(), 2u);
@@ -285,9 +290,9 @@ TEST(OnnxImport, NamesEveryUnknownOpOnce) {
       .node("Relu", {"c"}, {"d"}, {}, "com.example")
       .output("d");
   const std::string error = import_error(w);
-  EXPECT_NE(
-      error.find("not supported: Harrow (node 'Harrow_1'), Ploughshare (node 'Ploughshare_0'), com.example.Relu (node 'Relu_3')"),
-      std::string::npos)
+  EXPECT_NE(error.find("not supported: 'Harrow' (node 'Harrow_1'), 'Ploughshare' (node 'Ploughshare_0'), "
+                       "'com.example.Relu' (node 'Relu_3')"),
+            std::string::npos)
       << error;
 }
 
