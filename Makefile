@@ -8,7 +8,7 @@ ARGS ?=
 VENV := build/venv
 SOURCES = $(shell git ls-files '*.h' '*.cc')
 
-.PHONY: help build check test demo bench arm asan tsan fuzz gcc format lint clean distclean
+.PHONY: help build install check test demo bench arm asan tsan fuzz gcc format lint clean distclean
 
 help:  ## this list
 	@printf '\n  Oxplow: ONNX models on CPUs\n\n'
@@ -18,6 +18,11 @@ help:  ## this list
 
 build: configured  ## the release command, at build/oxplow
 	@tools/ninja.sh build oxplow
+
+PREFIX ?= /usr/local
+install: configured  ## command, library and header into PREFIX (/usr/local)
+	@tools/ninja.sh build oxplow oxplow_core
+	@cmake --install build --prefix "$(abspath $(PREFIX))"
 
 check: configured  ## build and unit tests: the inner loop
 	@tools/ninja.sh build

@@ -1,0 +1,289 @@
+#define OXPLOW_INSIDE  // here oxplow::Model is the library's own, v1::Model the public one
+#include "oxplow/oxplow.h"
+
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <mutex>
+
+#include "oxplow/base/cpu_budget.h"
+#include "oxplow/base/printable.h"
+#include "oxplow/graph/import/onnx.h"
+#include "oxplow/graph/model.h"
+
+namespace oxplow::v1 {
+
+#define OXPLOW_DTYPE(name, bits, type)                                                    \
+  static_assert(static_cast<int>(DType::name) == static_cast<int>(oxplow::DType::name) && \
+                oxplow::bits_of(oxplow::DType::name) == bits);
+#include "oxplow/base/dtype.inc"
+#undef OXPLOW_DTYPE
+static_assert(static_cast<int>(ErrorCode::invalid_argument) == static_cast<int>(oxplow::ErrorCode::invalid_argument) &&
+              static_cast<int>(ErrorCode::internal) == static_cast<int>(oxplow::ErrorCode::internal));
+static_assert(kMaxRank == oxplow::kMaxRank);
+
+namespace {
+
+oxplow::DType inside(DType dtype) { return static_cast<oxplow::DType>(dtype); }
+DType outside(oxplow::DType dtype) { return static_cast<DType>(dtype); }
+Error outside(const oxplow::Error& error) { return {static_cast<ErrorCode>(error.code), printable(error.message)}; }
+Shape outside(const Dims& dims) { return Shape(std::span(dims.begin(), dims.size())); }
+
+oxplow::TensorType type_of(const Tensor& tensor) {
+  return {inside(tensor.dtype()), Dims(std::span(tensor.shape().begin(), tensor.shape().size()))};
+}
+
+Error invalid(std::string message) { return {ErrorCode::invalid_argument, std::move(message)}; }
+
+Result<oxplow::TensorType> possible_type(DType dtype, const Shape& shape) {
+  if (dtype > DType::boolean) return invalid("an element type that there is not");
+  if (!shape.possible())
+    return invalid("a shape of " + std::to_string(shape.size()) + " axes; at most " + std::to_string(kMaxRank) + " can be");
+  oxplow::TensorType type{inside(dtype), Dims(std::span(shape.begin(), shape.size()))};
+  if (!is_possible(type)) return invalid("no tensor can be " + to_string(type));
+  return type;
+}
+
+bool overlap(const Tensor& a, const Tensor& b) {
+  const auto begin = [](const Tensor& t) { return reinterpret_cast<uintptr_t>(t.data()); };
+  return a.bytes() > 0 && b.bytes() > 0 && begin(a) < begin(b) + b.bytes() && begin(b) < begin(a) + a.bytes();
+}
+
+TensorInfo outside(const DeclaredTensor& declared) {
+  TensorInfo info{.name = declared.name,
+                  .dtype = outside(declared.dtype),
+                  .any_type = declared.any_type,
+                  .any_rank = !declared.dims,
+                  .axes = {}};
+  if (declared.dims) {
+    for (const DeclaredDim& dim : *declared.dims) info.axes.push_back({dim.value, dim.symbol});
+  }
+  return info;
+}
+
+}  // namespace
+
+const char* version() { return OXPLOW_VERSION; }
+
+void abort_because(const char* programming_error) {
+  std::fprintf(stderr, "oxplow: %s\n", programming_error);
+  std::abort();
+}
+
+const char* name_of(ErrorCode code) { return error_code_name(static_cast<oxplow::ErrorCode>(code)); }
+const char* name_of(DType dtype) { return oxplow::name_of(inside(dtype)).data(); }
+int bits_of(DType dtype) { return oxplow::bits_of(inside(dtype)); }
+
+std::string to_string(const TensorInfo& info) {
+  DeclaredTensor declared{.name = {}, .dtype = inside(info.dtype), .dims = std::nullopt, .any_type = info.any_type};
+  if (!info.any_rank) {
+    declared.dims.emplace();
+    for (const Axis& axis : info.axes) declared.dims->push_back({axis.extent, axis.name});
+  }
+  return oxplow::to_string(declared);
+}
+
+// --------------------------------------------------------------------------------------------------------------- tensors
+
+Result<Tensor> Tensor::allocate(DType dtype, const Shape& shape) {
+  auto type = possible_type(dtype, shape);
+  if (!type.ok()) return type.error();
+  auto memory = oxplow::Tensor::allocate(*type);
+  if (!memory.ok()) return outside(memory.error());
+  return borrow(dtype, shape, memory->mutable_data(), memory->owner());
+}
+
+Result<Tensor> Tensor::borrow(DType dtype, const Shape& shape, void* data, std::shared_ptr<const void> owner) {
+  auto type = possible_type(dtype, shape);
+  if (!type.ok()) return type.error();
+  if (data == nullptr && type->bytes() > 0) return invalid("no memory given for " + to_string(*type));
+  if (reinterpret_cast<uintptr_t>(data) % static_cast<size_t>(std::max(bits_of(dtype) / 8, 1)) != 0)
+    return invalid("the memory for " + to_string(*type) + " is not aligned for its elements");
+  Tensor tensor;
+  tensor.dtype_ = dtype;
+  tensor.writable_ = true;
+  tensor.shape_ = shape;
+  tensor.elements_ = type->elements();
+  tensor.bytes_ = type->bytes();
+  tensor.data_ = data;
+  tensor.owner_ = std::move(owner);
+  return tensor;
+}
+
+Result<Tensor> Tensor::borrow(DType dtype, const Shape& shape, const void* data, std::shared_ptr<const void> owner) {
+  auto tensor = borrow(dtype, shape, const_cast<void*>(data), std::move(owner));
+  if (tensor.ok()) tensor->writable_ = false;
+  return tensor;
+}
+
+// ---------------------------------------------------------------------------------------------------------------- models
+
+Result<Workers> Workers::create(int threads) {
+  if (threads < 0 || threads > 1024)
+    return invalid("threads = " + std::to_string(threads) + ": want 1 to 1024, or 0 to let the machine say");
+  const auto count = thread_count(CpuBudget::detect(), threads == 0 ? std::nullopt : std::optional(threads));
+  if (!count.ok()) return outside(count.error());
+  Workers workers;
+  workers.pool_ = std::make_shared<ThreadPool>(*count);
+  return workers;
+}
+
+int Workers::threads() const { return pool_ ? static_cast<const ThreadPool*>(pool_.get())->threads() : 0; }
+
+struct Model::Implementation {
+  std::unique_ptr<oxplow::Model> model;
+  std::vector<TensorInfo> inputs, outputs;
+
+  // Of the run that is under way; kept, so that no run allocates them anew.
+  std::mutex one_run;
+  TensorTypes types;
+  std::vector<const void*> in;
+  std::vector<void*> out;
+
+  static Result<Model> load(oxplow::Result<Graph> graph, const Options& options);
+  Result<Execution*> prepare(std::span<const Tensor> given);
+  Result<std::vector<Tensor>> allocate(const Plan& plan);
+  Status bind(const Plan& plan, std::span<const Tensor> given, std::span<Tensor> results);
+};
+
+Result<Model> Model::Implementation::load(oxplow::Result<Graph> graph, const Options& options) {
+  if (!graph.ok()) return outside(graph.error());
+  ModelOptions wanted;
+  const auto isa = options.isa.empty() ? isa_from_environment() : isa_named(options.isa);
+  if (!isa.ok()) return outside(isa.error());
+  wanted.isa = *isa;
+  wanted.max_plans = options.max_plans;
+  wanted.max_plan_bytes = options.max_plan_bytes;
+  if (options.precision == Precision::bf16 && computes_in_bf16(*isa)) wanted.passes.precision = oxplow::Precision::bf16;
+  auto workers =
+      options.workers != nullptr && options.workers->pool_ ? Result<Workers>(*options.workers) : Workers::create(options.threads);
+  if (!workers.ok()) return workers.error();
+  auto made = std::make_unique<Implementation>();
+  for (const DeclaredTensor& input : graph->declared) made->inputs.push_back(outside(input));
+  for (const DeclaredTensor& output : graph->declared_outputs) made->outputs.push_back(outside(output));
+  auto model = oxplow::Model::from_graph(graph.take(), wanted, std::static_pointer_cast<ThreadPool>(workers->pool_));
+  if (!model.ok()) return outside(model.error());
+  made->model = model.take();
+  return Model(std::move(made));
+}
+
+Result<Execution*> Model::Implementation::prepare(std::span<const Tensor> given) {
+  types.clear();
+  in.clear();
+  for (const Tensor& tensor : given) {
+    types.push_back(type_of(tensor));
+    in.push_back(tensor.data());
+  }
+  auto execution = model->prepare(types);
+  if (!execution.ok()) return outside(execution.error());
+  out.reserve((*execution)->plan().outputs.size());
+  return *execution;
+}
+
+Result<std::vector<Tensor>> Model::Implementation::allocate(const Plan& plan) {
+  std::vector<Tensor> results;
+  for (const oxplow::TensorType& type : plan.outputs) {
+    auto tensor = Tensor::allocate(outside(type.dtype), outside(type.shape));
+    if (!tensor.ok()) return tensor.error();
+    results.push_back(tensor.take());
+  }
+  return results;
+}
+
+Status Model::Implementation::bind(const Plan& plan, std::span<const Tensor> given, std::span<Tensor> results) {
+  if (results.size() != plan.outputs.size())
+    return invalid("the model has " + std::to_string(plan.outputs.size()) + " outputs, not " + std::to_string(results.size()));
+  out.clear();
+  for (size_t i = 0; i < results.size(); ++i) {
+    Tensor& result = results[i];
+    const auto misfit = [&](const std::string& why) { return invalid("output '" + printable(outputs[i].name) + "' " + why); };
+    if (const oxplow::TensorType type = type_of(result); type != plan.outputs[i])
+      return misfit("is " + to_string(type) + "; for these inputs the model gives " + to_string(plan.outputs[i]));
+    if (!result.writable()) return misfit("may not be written");
+    for (const Tensor& input : given) {
+      if (overlap(result, input)) return misfit("shares memory with an input");
+    }
+    for (const Tensor& before : results.first(i)) {
+      if (overlap(result, before)) return misfit("shares memory with an output before it");
+    }
+    out.push_back(result.mutable_data());
+  }
+  return std::monostate{};
+}
+
+Model::Model(std::unique_ptr<Implementation> implementation) : implementation_(std::move(implementation)) {}
+Model::Model(Model&&) noexcept = default;
+Model& Model::operator=(Model&&) noexcept = default;
+Model::~Model() = default;
+
+Result<Model> Model::load(const std::string& path, const Options& options) {
+  return Implementation::load(import_onnx(path), options);
+}
+
+Result<Model> Model::from_bytes(std::span<const std::byte> bytes, const Options& options) {
+  struct Kept {
+    std::vector<std::byte> bytes;
+    OnnxModel model;
+  };
+  auto kept = std::make_shared<Kept>();
+  kept->bytes.assign(bytes.begin(), bytes.end());
+  auto parsed = parse_onnx(kept->bytes);
+  if (!parsed.ok()) return outside(parsed.error());
+  kept->model = parsed.take();
+  return Implementation::load(import_onnx(std::shared_ptr<const OnnxModel>(kept, &kept->model)), options);
+}
+
+const std::vector<TensorInfo>& Model::inputs() const { return implementation_->inputs; }
+const std::vector<TensorInfo>& Model::outputs() const { return implementation_->outputs; }
+int Model::threads() const { return implementation_->model->pool().threads(); }
+const char* Model::isa() const { return oxplow::name_of(implementation_->model->options().isa).data(); }
+Precision Model::precision() const {
+  return implementation_->model->options().passes.precision == oxplow::Precision::bf16 ? Precision::bf16 : Precision::fp32;
+}
+
+Status Model::run(std::span<const Tensor> inputs, std::span<Tensor> outputs) {
+  Implementation& self = *implementation_;
+  const std::lock_guard lock(self.one_run);
+  auto execution = self.prepare(inputs);
+  if (!execution.ok()) return execution.error();
+  if (Status bound = self.bind((*execution)->plan(), inputs, outputs); !bound.ok()) return bound;
+  (*execution)->run(self.in, self.out, self.model->pool());
+  return std::monostate{};
+}
+
+Result<std::vector<Tensor>> Model::allocate_outputs(std::span<const Tensor> inputs) {
+  const std::lock_guard lock(implementation_->one_run);
+  auto execution = implementation_->prepare(inputs);
+  if (!execution.ok()) return execution.error();
+  return implementation_->allocate((*execution)->plan());
+}
+
+Result<std::vector<Tensor>> Model::run(std::span<const Tensor> inputs) {
+  auto outputs = allocate_outputs(inputs);
+  if (!outputs.ok()) return outputs;
+  if (Status done = run(inputs, *outputs); !done.ok()) return done.error();
+  return outputs;
+}
+
+Result<std::vector<Step>> Model::profile(std::span<const Tensor> inputs, int runs) {
+  auto outputs = allocate_outputs(inputs);
+  if (!outputs.ok()) return outputs.error();
+  Implementation& self = *implementation_;
+  const std::lock_guard lock(self.one_run);
+  auto execution = self.prepare(inputs);
+  if (!execution.ok()) return execution.error();
+  const Plan& plan = (*execution)->plan();
+  if (Status bound = self.bind(plan, inputs, *outputs); !bound.ok()) return bound.error();
+  std::vector<double> seconds(plan.steps.size(), 0);
+  runs = std::max(runs, 1);
+  for (int i = 0; i < runs; ++i) (*execution)->run_profiled(self.in, self.out, self.model->pool(), seconds);
+  std::vector<Step> steps;
+  for (size_t i = 0; i < plan.steps.size(); ++i) {
+    const PlannedStep& step = plan.steps[i];
+    steps.push_back(
+        {step.op, step.node, step.result, step.step->kernel, step.step->why, step.cost.flops / 1e9, seconds[i] / runs * 1e3});
+  }
+  return steps;
+}
+
+}  // namespace oxplow::v1
