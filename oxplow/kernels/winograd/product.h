@@ -82,20 +82,41 @@ OXPLOW_INLINE void accumulate(F32 (&sums)[kRows][kVectors], const F32 (&u)[kVect
 }
 
 template <int kRows, int kStep>
-OXPLOW_INLINE void step(F32 (&sums)[kRows][kVectors], const Rows& rows, const float* u, const float* next) {
+OXPLOW_INLINE void step(F32 (&sums)[kRows][kVectors], const Rows& rows, const float* u) {
   F32 b[kVectors];
 #pragma GCC unroll 4
-  for (int j = 0; j < kVectors; ++j) {
-    b[j] = F32::load(u + kStep * kPanel + j * F32::kWidth);
-    if (j * F32::kWidth % 16 == 0) __builtin_prefetch(next + kStep * kPanel + j * F32::kWidth, 0, 2);
-  }
+  for (int j = 0; j < kVectors; ++j) b[j] = F32::load(u + kStep * kPanel + j * F32::kWidth);
   accumulate<kRows, kStep>(sums, b, rows);
 }
 
-// `next` is where the weights of the product after this one start, to be fetched meanwhile.
+// Fetches a cache line for writing.
+OXPLOW_INLINE void fetch_to_write(const float* p) {
+#if defined(__x86_64__)
+  asm volatile("prefetchw %0" : : "m"(*p));  // the compiler's builtin makes it a fetch to read where the tier's flags lack it
+#else
+  __builtin_prefetch(p, 1, 3);
+#endif
+}
+
+// A stretch of memory to be fetched on the side, `floats` of it every 4 channels.
+struct Fetch {
+  const float* from;
+  int64_t floats;
+
+  OXPLOW_INLINE void go() {
+    constexpr int kLines = (4 * kPanel + 15) / 16;
+#pragma GCC unroll 16
+    for (int i = 0; i < kLines / 2; ++i) __builtin_prefetch(from + 16 * i, 0, 2);
+    if (floats > 16 * (kLines / 2)) {
+#pragma GCC unroll 16
+      for (int i = kLines / 2; i < kLines; ++i) __builtin_prefetch(from + 16 * i, 0, 2);
+    }
+    from += floats;
+  }
+};
+
 template <int kRows>
-void product_rows(const float* v, int64_t v_stride, const float* u, int64_t channels, float* m, int64_t m_stride,
-                  const float* next) {
+void product_rows(const float* v, int64_t v_stride, const float* u, int64_t channels, float* m, int64_t m_stride, Fetch fetch) {
   Rows rows(v, v_stride);
   F32 sums[kRows][kVectors];
 #pragma GCC unroll 16
@@ -103,21 +124,23 @@ void product_rows(const float* v, int64_t v_stride, const float* u, int64_t chan
 #pragma GCC unroll 4
     for (int j = 0; j < kVectors; ++j) sums[r][j] = F32::zero();
   }
+#pragma GCC unroll 16
+  for (int r = 0; r < kRows; ++r)
+    for (int j = 0; j < kVectors; ++j) fetch_to_write(m + r * m_stride + 16 * j);
   int64_t c = channels;
   for (; c >= 4; c -= 4) {
-    step<kRows, 0>(sums, rows, u, next);
-    step<kRows, 1>(sums, rows, u, next);
-    step<kRows, 2>(sums, rows, u, next);
-    step<kRows, 3>(sums, rows, u, next);
+    fetch.go();
+    step<kRows, 0>(sums, rows, u);
+    step<kRows, 1>(sums, rows, u);
+    step<kRows, 2>(sums, rows, u);
+    step<kRows, 3>(sums, rows, u);
     rows.advance(4);
     u += 4 * kPanel;
-    next += 4 * kPanel;
   }
   for (; c > 0; --c) {
-    step<kRows, 0>(sums, rows, u, next);
+    step<kRows, 0>(sums, rows, u);
     rows.advance(1);
     u += kPanel;
-    next += kPanel;
   }
 #pragma GCC unroll 16
   for (int r = 0; r < kRows; ++r) {
@@ -126,7 +149,7 @@ void product_rows(const float* v, int64_t v_stride, const float* u, int64_t chan
   }
 }
 
-using ProductRows = void (*)(const float*, int64_t, const float*, int64_t, float*, int64_t, const float*);
+using ProductRows = void (*)(const float*, int64_t, const float*, int64_t, float*, int64_t, Fetch);
 
 template <int... kRows>
 struct ProductTable {
@@ -138,13 +161,16 @@ using Products = ProductTable<1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14>;
 using Products = ProductTable<1, 2, 3, 4, 5, 6>;
 #endif
 
-// Any number of rows, in blocks as equal as can be.
+// Any number of rows, in blocks as equal as can be. `next` is where the weights of the product after this one start: they are
+// fetched meanwhile, each block of rows its share.
 OXPLOW_INLINE void product(const float* v, int64_t v_stride, int64_t rows, const float* u, int64_t channels, float* m,
                            int64_t m_stride, const float* next) {
   int64_t blocks = (rows + kMaxRows - 1) / kMaxRows;
+  Fetch fetch{next, (4 * kPanel + blocks - 1) / blocks};
   while (rows > 0) {
     const int64_t n = (rows + blocks - 1) / blocks;
-    Products::kEntries[n - 1](v, v_stride, u, channels, m, m_stride, next);
+    Products::kEntries[n - 1](v, v_stride, u, channels, m, m_stride, fetch);
+    fetch.from += channels / 4 * fetch.floats;
     v += n * v_stride;
     m += n * m_stride;
     rows -= n;

@@ -89,22 +89,20 @@ void transform_input(const ConvArgs& args, const Schedule<kBase>& schedule, int6
 template <int kBase>
 void multiply(const ConvArgs& args, const Schedule<kBase>& schedule, int64_t first, int64_t last, int64_t panel,
               int64_t panel_end, const float* v, float* m) {
+  constexpr int kPoints = kBase * kBase;
   const int64_t weights_plane = args.in_channels * kPanel;
-  for (int i = 0; i < kBase; ++i) {
-    for (int j = 0; j < kBase; ++j) {
-      const int point = i * kBase + j;
-      int64_t begin, end;
-      schedule.tiling.range_of_point(i, j, &begin, &end);
-      begin = most(begin, first);
-      end = least(end, last);
-      if (begin >= end) continue;
-      const float* rows = v + point * schedule.v_plane + (begin - first) * schedule.v_tile;
-      float* to = m + point * schedule.m_plane + (begin - first) * schedule.m_tile;
-      for (int64_t p = panel; p < panel_end; ++p) {
-        const float* u = static_cast<const float*>(args.w) + (p * kBase * kBase + point) * weights_plane;
-        product(rows, schedule.v_tile, end - begin, u, args.in_channels, to + (p - panel) * kPanel, schedule.m_tile,
-                u + weights_plane);
-      }
+  for (int point = 0; point < kPoints; ++point) {
+    int64_t begin, end;
+    schedule.tiling.range_of_point(point / kBase, point % kBase, &begin, &end);
+    begin = most(begin, first);
+    end = least(end, last);
+    if (begin >= end) continue;
+    const float* rows = v + point * schedule.v_plane + (begin - first) * schedule.v_tile;
+    float* to = m + point * schedule.m_plane + (begin - first) * schedule.m_tile;
+    const float* u = static_cast<const float*>(args.w) + (panel * kPoints + point) * weights_plane;
+    for (int64_t p = panel; p < panel_end; ++p, u += kPoints * weights_plane, to += kPanel) {
+      const float* next = p + 1 < panel_end ? u + kPoints * weights_plane : u + (1 - (p - panel) * kPoints) * weights_plane;
+      product(rows, schedule.v_tile, end - begin, u, args.in_channels, to, schedule.m_tile, next);
     }
   }
 }
