@@ -11,8 +11,8 @@ extern const ConvKernels conv_kernels;
 namespace {
 
 #if defined(__AVX512F__)
-constexpr int kRows = 14, kVectors = 2;
-#define OXPLOW_TILE "14x32"
+constexpr int kRows = 6, kVectors = 4;
+#define OXPLOW_TILE "6x64"
 #elif defined(__AVX2__)
 constexpr int kRows = 6, kVectors = 2;
 #define OXPLOW_TILE "6x16"
@@ -26,7 +26,7 @@ constexpr int kRows = 8, kVectors = 2;
 
 constexpr int kColumns = kVectors * F32::kWidth;
 // Output pixels whose inputs stay in L2 while the panels of weights pass over them.
-constexpr int64_t kBlockPixels = 32 * kRows;
+constexpr int64_t kBlockPixels = 504 / kRows * kRows;
 constexpr int64_t kBlockBytes = F32::kWidth == 16 ? 512 << 10 : 192 << 10;
 
 int64_t panels_of(int64_t n) { return (n + kColumns - 1) / kColumns; }
@@ -56,24 +56,30 @@ void pack_f32(const float* w, int64_t out_stride, int64_t in_stride, int64_t row
 }
 
 #if defined(__AVX512BF16__)
+#if defined(__AMX_BF16__)
+constexpr int kBf16Columns = kAmxColumns;
+#else
+constexpr int kBf16Columns = kColumns;
+#endif
+
 size_t packed_bytes_bf16(const ConvArgs& args) {
   const int64_t k = args.kernel_h * args.kernel_w * args.in_channels;
-  return static_cast<size_t>(panels_of(args.out_channels) * kColumns * k) * sizeof(uint16_t);
+  return static_cast<size_t>((args.out_channels + kBf16Columns - 1) / kBf16Columns * kBf16Columns * k) * sizeof(uint16_t);
 }
 
-// Panels are [kernel_h][kernel_w][in_channels / 2][kColumns][2].
+// Panels are [kernel_h][kernel_w][in_channels / 2][kBf16Columns][2].
 void pack_bf16(const float* w, int64_t out_stride, int64_t in_stride, int64_t row_stride, int64_t column_stride,
                int64_t in_channels_given, const ConvArgs& args, int64_t panel_begin, int64_t panel_end, void* packed) {
-  const int64_t tap = args.in_channels * kColumns;
+  const int64_t tap = args.in_channels * kBf16Columns;
   uint16_t* out = static_cast<uint16_t*>(packed) + panel_begin * args.kernel_h * args.kernel_w * tap;
   for (int64_t panel = panel_begin; panel < panel_end; ++panel) {
-    const int64_t first = panel * kColumns;
-    const int64_t columns = args.out_channels - first < kColumns ? args.out_channels - first : kColumns;
+    const int64_t first = panel * kBf16Columns;
+    const int64_t columns = args.out_channels - first < kBf16Columns ? args.out_channels - first : kBf16Columns;
     for (int64_t r = 0; r < args.kernel_h; ++r) {
       for (int64_t s = 0; s < args.kernel_w; ++s) {
-        pack_panel_bf16<kColumns>(w + first * out_stride + r * row_stride + s * column_stride, in_stride, out_stride,
-                                  in_channels_given, columns, out);
-        for (int64_t i = (in_channels_given + 1) / 2 * 2 * kColumns; i < tap; ++i) out[i] = 0;
+        pack_panel_bf16<kBf16Columns>(w + first * out_stride + r * row_stride + s * column_stride, in_stride, out_stride,
+                                      in_channels_given, columns, out);
+        for (int64_t i = (in_channels_given + 1) / 2 * 2 * kBf16Columns; i < tap; ++i) out[i] = 0;
         out += tap;
       }
     }
@@ -169,7 +175,7 @@ void run_amx(const ConvArgs& args, int64_t pixel_begin, int64_t pixel_end, int64
   p.rows = amx_tile_rows(stretch.pixels);
   p.epilogue = &args.epilogue;
   const int64_t k = args.kernel_h * args.kernel_w * args.in_channels;
-  const Panels panels{static_cast<const char*>(args.w), k * kColumns * 2, args.out_channels, panel_begin, panel_end};
+  const Panels panels{static_cast<const char*>(args.w), k * kAmxColumns * 2, args.out_channels, panel_begin, panel_end};
   const int block_tiles = amx_block_tiles(p.rows * p.row_bytes * args.stride_h);
   const AmxTiles tiles(p);
   AmxBlock block;
@@ -213,7 +219,7 @@ constexpr ConvKernel kKernels[] = {
     {"conv_f32_f32_f32_" OXPLOW_TILE "_" OXPLOW_TEXT(OXPLOW_ISA), DType::f32, DType::f32, DType::f32, kRows, kColumns, 1,
      packed_bytes_f32, pack_f32, run<F32Product, F32Out>},
 #if defined(__AMX_BF16__)
-    {"conv_bf16_bf16_bf16_32x32_amx", DType::bf16, DType::bf16, DType::bf16, 2 * kAmxRows, kColumns, 2, packed_bytes_bf16,
+    {"conv_bf16_bf16_bf16_32x32_amx", DType::bf16, DType::bf16, DType::bf16, 2 * kAmxRows, kAmxColumns, 2, packed_bytes_bf16,
      pack_bf16, run_amx<Bf16Out>},
 #elif defined(__AVX512BF16__)
     {"conv_bf16_bf16_bf16_" OXPLOW_TILE "_" OXPLOW_TEXT(OXPLOW_ISA), DType::bf16, DType::bf16, DType::bf16, kRows, kColumns, 2,

@@ -254,6 +254,19 @@ TEST_P(ConvTest, Deep) {
   expect_right({.out_h = 7, .out_w = 7, .in_channels = 256, .out_channels = 33, .kernel_h = 3, .kernel_w = 3, .residual = true});
 }
 
+// Sums over so much that parts of it wait in the output: of a row of taps, of a tap, of a channel range.
+TEST_P(ConvTest, DeeperThanAPart) {
+  Case c{.out_h = 3, .out_w = 5, .in_channels = 200, .out_channels = 70, .kernel_h = 3, .kernel_w = 3, .residual = true};
+  c.activation = Activation::clip;
+  expect_right(c);
+  c.pixel_pad = 4;
+  expect_right(c);
+  c.in_channels = 402;
+  expect_right(c);
+  expect_right({.out_h = 4, .out_w = 4, .in_channels = 2503, .out_channels = 67, .pixel_pad = 1, .residual = true});
+  expect_right({.out_h = 3, .out_w = 4, .in_channels = 800, .out_channels = 33, .kernel_h = 2, .kernel_w = 3});
+}
+
 TEST_P(ConvTest, AnyBlocksGiveTheSameBits) {
   for (const ConvKernel& kernel : kernels()) {
     const Case c{.batch = 3, .out_h = 13, .out_w = 17, .in_channels = 32, .out_channels = 70, .kernel_h = 3, .kernel_w = 3};

@@ -18,6 +18,7 @@ struct Tile {
   const char* const* rows = nullptr;  // of A, at k = 0
   char* const* out = nullptr;         // rows of C at column 0
   int64_t residual_delta = 0;         // bytes from &out[i] to the like pointer of the residual; 0: no residual
+  int64_t first_byte = 0;             // from rows[i] to the first unit
   int64_t runs_h = 1, runs_w = 1, run_h_bytes = 0, run_w_bytes = 0, run_units = 0;
   const char* panel = nullptr;     // of packed B
   const char* prefetch = nullptr;  // brought to L2 while the tile is computed, prefetch_step bytes every four units
@@ -165,7 +166,7 @@ OXPLOW_INLINE void accumulate(const Tile& t, F32 (&sum)[kRows][kVectors]) {
   Ahead ahead{t.out, t.out + kRows, t.prefetch};
   for (int64_t h = 0; h < t.runs_h; ++h) {
     for (int64_t w = 0; w < t.runs_w; ++w) {
-      int64_t offset = h * t.run_h_bytes + w * t.run_w_bytes;
+      int64_t offset = t.first_byte + h * t.run_h_bytes + w * t.run_w_bytes;
       const int64_t fours = t.run_units / 4;
       const int64_t to_ask = ahead.row_end - ahead.row;
       const int64_t first = fours < to_ask ? fours : to_ask;
@@ -285,12 +286,54 @@ struct Panels {
   int64_t begin, end;
 };
 
+// The k of a panel in parts of kPartUnits at most (or whole runs), so that a part stays in L2 beside the rows of A while all tiles
+// pass over it, and little of a layer's first panel is read before any prefetch. Between parts the sums wait in C.
+constexpr int64_t kPartUnits = 1024;
+struct Parts {
+  Tile whole;
+  int64_t units, row_units;
+  int64_t chunks = 1, chunk_units;  // of a run
+  int64_t count = 1;
+
+  OXPLOW_INLINE Parts(const Tile& t, int64_t most_units)
+      : whole(t), units(t.runs_h * t.runs_w * t.run_units), row_units(t.runs_w * t.run_units), chunk_units(t.run_units) {
+    if (units <= most_units) return;
+    count = t.runs_h;
+    if (row_units <= most_units) return;
+    chunks = (t.run_units + most_units - 1) / most_units;
+    chunk_units = t.run_units / chunks / 4 * 4;  // the last has the rest
+    count *= t.runs_w * chunks;
+  }
+  // Units of k before part `i`.
+  OXPLOW_INLINE int64_t before(int64_t i) const {
+    if (i >= count) return units;
+    return is_rows() ? i * row_units : i / chunks * whole.run_units + i % chunks * chunk_units;
+  }
+  // Whether a part is a row of runs: else it is a chunk of a run.
+  OXPLOW_INLINE bool is_rows() const { return count == whole.runs_h; }
+  OXPLOW_INLINE void set(int64_t i, Tile* t) const {
+    t->resume = whole.resume || i > 0;
+    t->unfinished = whole.unfinished || i + 1 < count;
+    t->residual_delta = t->unfinished ? 0 : whole.residual_delta;
+    if (count == 1) return;
+    t->runs_h = 1;
+    if (is_rows()) {
+      t->first_byte = i * whole.run_h_bytes;
+      return;
+    }
+    const int64_t run = i / chunks;
+    t->runs_w = 1;
+    t->first_byte =
+        run / whole.runs_w * whole.run_h_bytes + run % whole.runs_w * whole.run_w_bytes + i % chunks * chunk_units * 4;
+    t->run_units = before(i + 1) - before(i);
+  }
+};
+
 // Computes the first `count` rows of `rows` x panels. `t` holds what all tiles have alike.
 template <typename Product, typename Out, int kRows, int kVectors, int kCapacity>
 OXPLOW_INLINE void run_block(Tile t, const Rows<kCapacity>& rows, int64_t count, const Panels& panels) {
   static constexpr TileTable<Product, Out, kRows, kVectors> kTable;
   constexpr int64_t kColumns = kVectors * F32::kWidth;
-  const int64_t units = t.runs_h * t.runs_w * t.run_units;
   const int64_t tiles = (count + kRows - 1) / kRows;
   const Epilogue& epilogue = *t.epilogue;
   const bool clip = epilogue.activation == Activation::clip;
@@ -298,25 +341,35 @@ OXPLOW_INLINE void run_block(Tile t, const Rows<kCapacity>& rows, int64_t count,
   t.low = clip ? epilogue.alpha : -__builtin_inff();
   t.high = clip ? epilogue.beta : __builtin_inff();
   t.residual_delta = epilogue.residual != nullptr ? Rows<kCapacity>::kResidualDelta : 0;
-  // Each tile brings its share of the next panel. More than two lines every four units would only keep the tile waiting.
-  const int64_t share = (units * kColumns * 4 / tiles + 63) / 64 * 64;
-  t.prefetch_step = units < 4 ? 0 : (share / (units / 4) + 63) / 64 * 64;
-  if (t.prefetch_step > 128) t.prefetch_step = 128;
+  const bool can_wait = Out::kBytes == 4 && (epilogue.residual == nullptr || rows.residual[0] != rows.c[0]);
+  const Parts parts(t, can_wait ? kPartUnits : INT64_MAX);
   for (int64_t panel = panels.begin; panel < panels.end; ++panel) {
-    t.panel = panels.packed + panel * panels.stride;
+    const char* packed = panels.packed + panel * panels.stride;
     t.column = panel * kColumns;
     t.columns = panels.n - t.column < kColumns ? panels.n - t.column : kColumns;
     const int64_t vectors = (t.columns + F32::kWidth - 1) / F32::kWidth;
     t.plain = simple && t.columns == vectors * F32::kWidth;
-    const char* next = panels.packed + (panel + 1 < panels.end ? panel + 1 : panels.begin) * panels.stride;
-    int64_t row = 0;
-    for (int64_t tile = 0; tile < tiles; ++tile) {
-      const int64_t row_end = count * (tile + 1) / tiles;  // sizes that differ by one at most
-      t.rows = rows.a + row;
-      t.out = rows.c + row;
-      t.prefetch = next + tile * share;
-      kTable.tiles[row_end - row - 1][vectors - 1](t);
-      row = row_end;
+    for (int64_t part = 0; part < parts.count; ++part) {
+      parts.set(part, &t);
+      t.panel = packed + parts.before(part) * kColumns * 4;
+      // Each tile brings its share of the next part, or of the next panel's first. More than two lines every four units would only
+      // keep the tile waiting.
+      const bool last = part + 1 == parts.count;
+      const char* next = !last ? packed + parts.before(part + 1) * kColumns * 4
+                               : panels.packed + (panel + 1 < panels.end ? panel + 1 : panels.begin) * panels.stride;
+      const int64_t next_units = last ? parts.before(1) : parts.before(part + 2) - parts.before(part + 1);
+      const int64_t share = (next_units * kColumns * 4 / tiles + 63) / 64 * 64;
+      t.prefetch_step = next_units < 4 ? 0 : (share / (next_units / 4) + 63) / 64 * 64;
+      if (t.prefetch_step > 128) t.prefetch_step = 128;
+      int64_t row = 0;
+      for (int64_t tile = 0; tile < tiles; ++tile) {
+        const int64_t row_end = count * (tile + 1) / tiles;  // sizes that differ by one at most
+        t.rows = rows.a + row;
+        t.out = rows.c + row;
+        t.prefetch = next + tile * share;
+        kTable.tiles[row_end - row - 1][vectors - 1](t);
+        row = row_end;
+      }
     }
   }
 }
