@@ -339,8 +339,8 @@ Result<std::unique_ptr<Step>> prepare_conv(const PrepareContext& c) {
     }
   }
   const ConvArgs args = conv_args(c, s);
-  if (constant && s.groups == 1 && dtype == DType::f32 && winograd_applies(args) && wanted != "direct") {
-    if (const WinogradKernel* k = find_winograd(c.isa, args)) {
+  if (constant && s.groups == 1 && wanted != "direct") {
+    if (const WinogradKernel* k = find_winograd(c.isa, dtype, args)) {
       return packed_step(c, std::make_unique<WinogradConv>(c, s, *k), "3x3 stride 1: fewer multiplications by Winograd");
     }
   }

@@ -14,6 +14,7 @@
 
 #include "oxplow/kernels/epilogue.h"
 #include "oxplow/kernels/simd/activation.h"
+#include "oxplow/kernels/simd/storage.h"
 
 namespace oxplow::OXPLOW_ISA {
 
@@ -120,12 +121,12 @@ OXPLOW_INLINE void output_points(const F32 (&m)[n], F32 (&y)[n - 2]) {
 using Columns = F32[kMaxPoints][kStripColumns];
 
 // Down the columns of a strip: n input rows of kWidth channels to n points; the first `lanes` channels are there.
-template <int kBase, int n>
-void input_down(const float* x, int64_t x_row, int64_t x_pixel, int64_t columns, int64_t lanes, Columns& out) {
+template <int kBase, int n, typename Element>
+void input_down(const Element* x, int64_t x_row, int64_t x_pixel, int64_t columns, int64_t lanes, Columns& out) {
   for (int64_t j = 0; j < columns; ++j, x += x_pixel) {
     F32 d[n], v[n];
 #pragma GCC unroll 6
-    for (int i = 0; i < n; ++i) d[i] = lanes == F32::kWidth ? F32::load(x + i * x_row) : F32::load(x + i * x_row, lanes);
+    for (int i = 0; i < n; ++i) d[i] = lanes == F32::kWidth ? load_f32(x + i * x_row) : load_f32(x + i * x_row, lanes);
     input_points<kBase, n>(d, v);
 #pragma GCC unroll 6
     for (int i = 0; i < n; ++i) out[i][j] = v[i];
@@ -161,10 +162,11 @@ void output_across(const float* m, int64_t plane, int rows, Results& out) {
 }
 
 // Where a tile's outputs go, `lanes` channels of them, and what is done to them on the way.
+template <typename Element>
 struct Finish {
-  float* y;
+  Element* y;
   int64_t y_row, y_pixel;
-  const float* residual;  // or null
+  const Element* residual;  // or null
   int64_t residual_row, residual_pixel;
   int64_t lanes;
   F32 bias, low, high;  // y = min(high, max(low, sum + bias + residual)), unless another activation follows
@@ -172,13 +174,14 @@ struct Finish {
   float alpha, beta;
 };
 
-template <Activation kActivation>
-OXPLOW_INLINE F32 activated(F32 x, const Finish& to) {
+template <Activation kActivation, typename Element>
+OXPLOW_INLINE F32 activated(F32 x, const Finish<Element>& to) {
   return activate<kActivation>(x, F32::broadcast(to.alpha), F32::broadcast(to.beta));
 }
 
 // The activations other than none and clip, out of line: they are long, and rare behind 3x3 convolutions.
-inline __attribute__((noinline)) void activate_in_place(F32* values, int count, const Finish& to) {
+template <typename Element>
+__attribute__((noinline)) void activate_in_place(F32* values, int count, const Finish<Element>& to) {
   for (int i = 0; i < count; ++i) {
     switch (to.activation) {
       case Activation::none:
@@ -196,8 +199,8 @@ inline __attribute__((noinline)) void activate_in_place(F32* values, int count, 
 }
 
 // Down the columns: n points to n - 2 outputs each, and out.
-template <int kBase, int n>
-void output_down(const Results& in, int columns, const Finish& to) {
+template <int kBase, int n, typename Element>
+void output_down(const Results& in, int columns, const Finish<Element>& to) {
   for (int j = 0; j < columns; ++j) {
     F32 points[n], y[n - 2];
 #pragma GCC unroll 6
@@ -207,19 +210,19 @@ void output_down(const Results& in, int columns, const Finish& to) {
     for (int i = 0; i < n - 2; ++i) {
       y[i] = y[i] + to.bias;
       if (to.residual) {
-        const float* r = to.residual + i * to.residual_row + j * to.residual_pixel;
-        y[i] = y[i] + (to.lanes == F32::kWidth ? F32::load(r) : F32::load(r, to.lanes));
+        const Element* r = to.residual + i * to.residual_row + j * to.residual_pixel;
+        y[i] = y[i] + (to.lanes == F32::kWidth ? load_f32(r) : load_f32(r, to.lanes));
       }
       y[i] = min(to.high, max(to.low, y[i]));
     }
     if (to.activation > Activation::clip) activate_in_place(y, n - 2, to);
 #pragma GCC unroll 4
     for (int i = 0; i < n - 2; ++i) {
-      float* p = to.y + i * to.y_row + j * to.y_pixel;
+      Element* p = to.y + i * to.y_row + j * to.y_pixel;
       if (to.lanes == F32::kWidth) {
-        y[i].store(p);
+        store_f32(y[i], p);
       } else {
-        y[i].store(p, to.lanes);
+        store_f32(y[i], p, to.lanes);
       }
     }
   }

@@ -34,10 +34,14 @@ constexpr double kTransformBytes = 120e9;
 // Seconds: products or the reading of weights, whichever takes longer.
 double product_seconds(double flops, double weight_bytes) { return std::max(flops / kFlops, weight_bytes / kWeightBytes); }
 
-double direct_seconds(const ConvArgs& args) {
+// How many times faster a tier multiplies bf16 than f32: pairs by vdpbf16ps, tiles by AMX.
+double bf16_gain(Isa isa) { return isa == Isa::amx ? 12 : isa == Isa::avx512_vnni ? 2 : 1; }
+
+double direct_seconds(Isa isa, DType image, const ConvArgs& args) {
   const double weights = 9.0 * static_cast<double>(args.in_channels * args.out_channels);
   const double pixels = static_cast<double>(args.batch * args.out_h * args.out_w);
-  return product_seconds(2 * weights * pixels, 4 * weights);
+  if (image == DType::f32) return product_seconds(2 * weights * pixels, 4 * weights);
+  return product_seconds(2 * weights * pixels / bf16_gain(isa), 2 * weights);
 }
 
 double winograd_seconds(const ConvArgs& args, int m) {
@@ -51,13 +55,13 @@ double winograd_seconds(const ConvArgs& args, int m) {
 
 }  // namespace
 
-const WinogradKernel* find_winograd(Isa isa, const ConvArgs& args) {
+const WinogradKernel* find_winograd(Isa isa, DType image, const ConvArgs& args) {
   if (!winograd_applies(args)) return nullptr;
   const WinogradKernel* best = nullptr;
-  double least = direct_seconds(args);
+  double least = direct_seconds(isa, image, args);
   for (const WinogradKernel& kernel : winograd_kernels(isa).kernels) {
     const double seconds = winograd_seconds(args, kernel.output_tile);
-    if (seconds >= least) continue;
+    if (kernel.image != image || seconds >= least) continue;
     least = seconds;
     best = &kernel;
   }

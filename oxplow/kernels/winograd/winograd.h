@@ -9,7 +9,8 @@
 
 namespace oxplow {
 
-// 3x3 convolution with stride 1 and dilation 1 by Winograd's minimal filtering F(m x m, 3 x 3), f32, NHWC, one group. Geometry,
+// 3x3 convolution with stride 1 and dilation 1 by Winograd's minimal filtering F(m x m, 3 x 3), NHWC, one group, computed in
+// f32 whatever the type of the images. Geometry,
 // strides, residual and epilogue are those of ConvArgs (kernel_h = kernel_w = 3): x points at the pixel under tap (0, 0) of
 // output pixel (0, 0) of a zero-bordered buffer. Only the (out_h + 2) x (out_w + 2) window of each image is read, and only the
 // output written.
@@ -23,7 +24,8 @@ namespace oxplow {
 // before it is done (ThreadPool::Phase). `threads` is the number of workers and must be the same in workspace_bytes, phases,
 // tasks and run. Results do not depend on it, nor on the batch: every sum adds up c in ascending order in one f32 accumulator.
 struct WinogradKernel {
-  const char* name;    // winograd_f32_f32_f32_<m>x<m>_<isa>
+  const char* name;    // winograd_<x>_f32_<y>_<m>x<m>_<isa>
+  DType image;         // of x, y and the residual: f32 or bf16
   int output_tile;     // m
   int panel_channels;  // output channels of a packed panel
   // Bytes of the transformed weights: about (m + 2)^2 / 9 of the weights. They depend on in_channels and out_channels only, not
@@ -41,7 +43,7 @@ struct WinogradKernel {
   void (*run)(const ConvArgs& args, int threads, int phase, int task, int worker, void* workspace);
 };
 
-// A tier's kernels, m = 4 first.
+// A tier's kernels, for each type m = 4 first.
 struct WinogradKernels {
   std::span<const WinogradKernel> kernels;
 };
@@ -53,6 +55,6 @@ bool winograd_applies(const ConvArgs& args);
 // The kernel expected to beat direct convolution most, or null where direct is expected to win: by counting products, transforms
 // and, decisive for small images with many channels, the bytes of weights that come from memory (m = 4 has four times those
 // of direct convolution).
-const WinogradKernel* find_winograd(Isa isa, const ConvArgs& args);
+const WinogradKernel* find_winograd(Isa isa, DType image, const ConvArgs& args);
 
 }  // namespace oxplow

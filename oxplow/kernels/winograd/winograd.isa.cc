@@ -64,13 +64,13 @@ void pack(const float* w, int64_t out_stride, int64_t in_stride, int64_t row_str
 }
 
 // V of tiles [first, last), tile `first` at v.
-template <int kBase>
+template <int kBase, typename Element>
 void transform_input(const ConvArgs& args, const Schedule<kBase>& schedule, int64_t first, int64_t last, float* v) {
   alignas(64) Columns columns;
   for (int64_t t = first; t < last;) {
     const Strip strip = schedule.tiling.strip_at(t, last, kStripTiles);
-    const float* x =
-        static_cast<const float*>(args.x) + strip.image * args.x_image + strip.row * args.x_row + strip.column * args.x_pixel;
+    const Element* x =
+        static_cast<const Element*>(args.x) + strip.image * args.x_image + strip.row * args.x_row + strip.column * args.x_pixel;
     const int rows = strip.height + 2;
     const int64_t width = (strip.tiles - 1) * (kBase - 2) + strip.width + 2;
     for (int64_t c = 0; c < args.in_channels; c += F32::kWidth) {
@@ -108,12 +108,12 @@ void multiply(const ConvArgs& args, const Schedule<kBase>& schedule, int64_t fir
 }
 
 // Outputs of tiles [first, last), tile `first` at m, for panels [panel, panel_end).
-template <int kBase>
+template <int kBase, typename Element>
 void transform_output(const ConvArgs& args, const Schedule<kBase>& schedule, int64_t first, int64_t last, int64_t panel,
                       int64_t panel_end, const float* m) {
   const Epilogue& epilogue = args.epilogue;
   const bool clips = epilogue.activation == Activation::clip;
-  Finish to{};
+  Finish<Element> to{};
   to.y_row = args.y_row, to.y_pixel = args.y_pixel;
   to.residual_row = args.residual_row, to.residual_pixel = args.residual_pixel;
   to.low = F32::broadcast(clips ? epilogue.alpha : -__builtin_inff());
@@ -123,8 +123,8 @@ void transform_output(const ConvArgs& args, const Schedule<kBase>& schedule, int
   alignas(64) Results results;
   for (int64_t t = first; t < last; ++t) {
     const Strip tile = schedule.tiling.strip_at(t, last, 1);
-    float* y = static_cast<float*>(args.y) + tile.image * args.y_image + tile.row * args.y_row + tile.column * args.y_pixel;
-    const float* residual = static_cast<const float*>(epilogue.residual);
+    Element* y = static_cast<Element*>(args.y) + tile.image * args.y_image + tile.row * args.y_row + tile.column * args.y_pixel;
+    const Element* residual = static_cast<const Element*>(epilogue.residual);
     if (residual) residual += tile.image * args.residual_image + tile.row * args.residual_row + tile.column * args.residual_pixel;
     const float* from = m + (t - first) * schedule.m_tile;
     for (int64_t c = panel * kPanel; c < channel_end; c += F32::kWidth, from += F32::kWidth) {
@@ -156,7 +156,7 @@ int tasks(const ConvArgs& args, int threads, int phase) {
   return static_cast<int>(Schedule<kBase>(args, threads).tasks(phase));
 }
 
-template <int kBase>
+template <int kBase, typename Element>
 void run(const ConvArgs& args, int threads, int phase, int task, int worker, void* workspace) {
   const Schedule<kBase> schedule(args, threads);
   float* v = static_cast<float*>(workspace);
@@ -164,16 +164,16 @@ void run(const ConvArgs& args, int threads, int phase, int task, int worker, voi
     v += worker * (schedule.v_floats() + schedule.m_floats());
     float* m = v + schedule.v_floats();
     const int64_t first = schedule.begin_of(task, schedule.tile_blocks), last = schedule.begin_of(task + 1, schedule.tile_blocks);
-    transform_input(args, schedule, first, last, v);
+    transform_input<kBase, Element>(args, schedule, first, last, v);
     for (int64_t p = 0; p < schedule.panels; p += schedule.panels_block) {
       const int64_t end = least(p + schedule.panels_block, schedule.panels);
       multiply(args, schedule, first, last, p, end, v, m);
-      transform_output(args, schedule, first, last, p, end, m);
+      transform_output<kBase, Element>(args, schedule, first, last, p, end, m);
     }
   } else if (phase == 0) {
     const int64_t first = schedule.begin_of(task, schedule.input_blocks),
                   last = schedule.begin_of(task + 1, schedule.input_blocks);
-    transform_input(args, schedule, first, last, v + first * schedule.v_tile);
+    transform_input<kBase, Element>(args, schedule, first, last, v + first * schedule.v_tile);
   } else {
     // Consecutive tasks share their panels of weights.
     const int64_t block = task % schedule.tile_blocks;
@@ -183,16 +183,30 @@ void run(const ConvArgs& args, int threads, int phase, int task, int worker, voi
                   last = schedule.begin_of(block + 1, schedule.tile_blocks);
     float* m = v + schedule.v_floats() + worker * schedule.m_floats();
     multiply(args, schedule, first, last, p, end, v + first * schedule.v_tile, m);
-    transform_output(args, schedule, first, last, p, end, m);
+    transform_output<kBase, Element>(args, schedule, first, last, p, end, m);
   }
 }
 
-#define OXPLOW_NAME_OF(tile, isa) "winograd_f32_f32_f32_" tile "_" #isa
-#define OXPLOW_NAME(tile, isa) OXPLOW_NAME_OF(tile, isa)
+#define OXPLOW_TEXT_(x) #x
+#define OXPLOW_TEXT(x) OXPLOW_TEXT_(x)
+#define OXPLOW_WINOGRAD(type, Element, tile, base)                                  \
+  {"winograd_" #type "_f32_" #type "_" #tile "x" #tile "_" OXPLOW_TEXT(OXPLOW_ISA), \
+   DType::type,                                                                     \
+   tile,                                                                            \
+   kPanel,                                                                          \
+   packed_bytes<base>,                                                              \
+   pack<base>,                                                                      \
+   workspace_bytes<base>,                                                           \
+   phases<base>,                                                                    \
+   tasks<base>,                                                                     \
+   run<base, Element>}
 
 constexpr WinogradKernel kKernels[] = {
-    {OXPLOW_NAME("4x4", OXPLOW_ISA), 4, kPanel, packed_bytes<6>, pack<6>, workspace_bytes<6>, phases<6>, tasks<6>, run<6>},
-    {OXPLOW_NAME("2x2", OXPLOW_ISA), 2, kPanel, packed_bytes<4>, pack<4>, workspace_bytes<4>, phases<4>, tasks<4>, run<4>},
+    OXPLOW_WINOGRAD(f32, float, 4, 6),
+    OXPLOW_WINOGRAD(f32, float, 2, 4),
+#if defined(__AVX512F__)
+    OXPLOW_WINOGRAD(bf16, Bf16, 4, 6),
+#endif
 };
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "oxplow/base/dtype.h"
 #include "oxplow/base/memory.h"
 
 namespace oxplow {
@@ -23,12 +24,12 @@ struct Shape {
   int64_t batch, h, w, c, k;
 };
 
-// Every kernel of every tier, by name.
-std::vector<const WinogradKernel*> all_kernels() {
+// Every kernel of every tier for images of this type.
+std::vector<const WinogradKernel*> all_kernels(DType image = DType::f32) {
   std::vector<const WinogradKernel*> all;
   for (Isa isa : available_isas()) {
     for (const WinogradKernel& kernel : winograd_kernels(isa).kernels) {
-      if (std::find(all.begin(), all.end(), &kernel) == all.end()) all.push_back(&kernel);
+      if (kernel.image == image && std::find(all.begin(), all.end(), &kernel) == all.end()) all.push_back(&kernel);
     }
   }
   return all;
@@ -347,6 +348,47 @@ TEST(Winograd, EmptyOutputIsNoWork) {
     t.args.batch = 0;
     t.run(*kernel, 2);
     EXPECT_TRUE(std::all_of(t.y.begin(), t.y.end(), [](float y) { return y == kGuard; })) << kernel->name;
+  }
+}
+
+std::vector<BFloat16> as_bf16(const std::vector<float>& from) {
+  std::vector<BFloat16> to;
+  for (float value : from) to.push_back(BFloat16(value));
+  return to;
+}
+
+// <m>x<m>_<isa> of its name.
+std::string of_tile(const WinogradKernel& kernel) {
+  const std::string name = kernel.name;
+  return name.substr(name.find("_" + std::to_string(kernel.output_tile) + "x"));
+}
+
+// Images of bf16 give what the same numbers in f32 give, rounded.
+TEST(Winograd, ImagesOfBf16AreComputedInF32) {
+  for (const WinogradKernel* narrow : all_kernels(DType::bf16)) {
+    for (const Shape& shape : {Shape{2, 9, 6, 19, 37}, Shape{1, 14, 14, 64, 64}, Shape{1, 3, 5, 16, 7}}) {
+      Case t(shape);
+      std::vector<BFloat16> x = as_bf16(t.x), residual = as_bf16(t.residual), y = as_bf16(t.y);
+      for (size_t i = 0; i < x.size(); ++i) t.x[i] = static_cast<float>(x[i]);
+      for (size_t i = 0; i < residual.size(); ++i) t.residual[i] = static_cast<float>(residual[i]);
+      t.args.epilogue = {t.bias.data(), t.residual.data(), Activation::clip, 0, kInfinity};
+      t.pack(*narrow);
+      bool compared = false;
+      for (const WinogradKernel* wide : all_kernels()) {
+        if (of_tile(*wide) != of_tile(*narrow)) continue;
+        t.run(*wide, 2);
+        compared = true;
+      }
+      ASSERT_TRUE(compared) << narrow->name;
+      const std::vector<BFloat16> expected = as_bf16(t.y);
+      t.args.x = x.data() + 1;
+      t.args.y = y.data() + 3;
+      t.args.epilogue.residual = residual.data();
+      t.run(*narrow, 2);
+      for (size_t i = 0; i < y.size(); ++i) {
+        ASSERT_EQ(static_cast<float>(y[i]), static_cast<float>(expected[i])) << narrow->name << " " << i;
+      }
+    }
   }
 }
 
