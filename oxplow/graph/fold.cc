@@ -8,7 +8,7 @@ namespace {
 
 // Smaller results are cheaper to compute again than to look up.
 constexpr size_t kWorthKeeping = 16 << 10;
-// Folding must not blow up a model: larger results (an Expand of a scalar, say) are left to the run.
+// Folding must not blow up a model: what is larger than this and than its inputs (an Expand of a scalar, say) is left to the run.
 constexpr size_t kLargestFold = size_t{256} << 20;
 
 void append(std::string& key, const Attribute& attribute) {
@@ -60,10 +60,17 @@ Result<std::vector<Tensor>> fold(const Graph& graph, const Node& node, FoldMemo&
 
 bool foldable(const Graph& graph, const Node& node) {
   if (node.op->impure || (node.op->prepare == nullptr && node.op->view == nullptr)) return false;
-  size_t bytes = 0;
-  for (ValueId id : node.outputs) bytes += id == kNoValue ? kLargestFold : graph[id].type.bytes();
-  if (bytes >= kLargestFold) return false;
-  return std::all_of(node.inputs.begin(), node.inputs.end(), [&](ValueId id) { return id == kNoValue || graph.constant(id); });
+  size_t bytes = 0, input_bytes = 0;
+  for (ValueId id : node.outputs) {
+    if (id == kNoValue) return false;
+    bytes += graph[id].type.bytes();
+  }
+  for (ValueId id : node.inputs) {
+    if (id == kNoValue) continue;
+    if (!graph.constant(id)) return false;
+    input_bytes += graph[id].type.bytes();
+  }
+  return bytes < std::max(kLargestFold, input_bytes + 1);
 }
 
 }  // namespace

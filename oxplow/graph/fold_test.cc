@@ -91,6 +91,17 @@ TEST(Fold, LeavesHugeResultsToTheRun) {
   EXPECT_EQ(histogram(Folder()(g.graph)), "Expand 1");
 }
 
+// Weights side by side are no more bytes than they were apart.
+TEST(Fold, ComputesHugeResultsOfInputsAsHuge) {
+  SmallGraph g;
+  const ValueId half = g.constant(Tensor::allocate({DType::u8, Shape{1024, 140 << 10}}).take());
+  g.output(g.op("Concat", {half, half}, attributes_of({{"axis", int64_t{0}}})));
+  const Graph folded = Folder()(g.graph);
+  EXPECT_EQ(histogram(folded), "");
+  ASSERT_TRUE(folded.constant(folded.outputs[0]));
+  EXPECT_EQ(folded.shape(folded.outputs[0]), (Shape{2048, 140 << 10}));
+}
+
 TEST(Fold, MemoForgetsWithItsInputs) {
   FoldMemo memo;
   Tensor result = random_f32({4}, 1);
