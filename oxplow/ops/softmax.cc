@@ -18,6 +18,21 @@ Result<TensorTypes> infer_softmax(const InferContext& c) {
   return TensorTypes{c.type(0)};
 }
 
+constexpr int64_t kColumns = 64;  // of a row, where the axis is not the innermost: the least a task takes
+
+// Blocks [unit, end) of kColumns columns, all of one row, blocks being counted through all rows. Gives how many that were.
+int64_t run_columns(const SoftmaxKernels& kernels, const SoftmaxArgs& args, const Buffers& buffers, int64_t unit, int64_t end) {
+  const int64_t blocks = (args.inner + kColumns - 1) / kColumns, row = unit / blocks;
+  const int64_t first = unit % blocks * kColumns, last = std::min(args.inner, (end - row * blocks) * kColumns);
+  SoftmaxArgs part = args;
+  const auto offset = static_cast<size_t>(first * bits_of(args.x_type) / 8);
+  part.x = static_cast<const std::byte*>(buffers.inputs[0]) + offset;
+  part.y = static_cast<std::byte*>(buffers.outputs[0]) + offset;
+  part.inner = last - first;
+  kernels.softmax(part, row, row + 1);
+  return end - unit;
+}
+
 template <bool kLog>
 Result<std::unique_ptr<Step>> prepare_softmax(const PrepareContext& c) {
   const TensorType& type = c.in(0).type;
@@ -37,14 +52,19 @@ Result<std::unique_ptr<Step>> prepare_softmax(const PrepareContext& c) {
   args.x_type = args.y_type = type.dtype;
   args.log = kLog;
   const SoftmaxKernels& kernels = softmax_kernels(c.isa);
-  const int tasks = task_count(outer, static_cast<double>(args.length * inner) * 0.5, c.threads());
-  auto step = make_step(kLog ? "log_softmax" : "softmax", tasks, [args, &kernels, outer, tasks](const Buffers& b, int task, int) {
-    SoftmaxArgs bound = args;
-    bound.x = b.inputs[0];
-    bound.y = b.outputs[0];
-    const Range range = task_range(outer, tasks, task);
-    kernels.softmax(bound, range.begin, range.end);
-  });
+  // Columns of one row are independent, so tasks may divide them too.
+  const int64_t blocks = (inner + kColumns - 1) / kColumns, units = outer * blocks;
+  const int tasks = task_count(units, static_cast<double>(args.length * std::min(inner, kColumns)) * 0.5, c.threads());
+  auto step =
+      make_step(kLog ? "log_softmax" : "softmax", tasks, [args, &kernels, blocks, units, tasks](const Buffers& b, int task, int) {
+        SoftmaxArgs bound = args;
+        bound.x = b.inputs[0];
+        bound.y = b.outputs[0];
+        const Range range = task_range(units, tasks, task);
+        if (blocks == 1) return kernels.softmax(bound, range.begin, range.end);
+        for (int64_t unit = range.begin; unit < range.end;)
+          unit += run_columns(kernels, bound, b, unit, std::min(range.end, unit / blocks * blocks + blocks));
+      });
   step->why = inner > 1 ? "axis apart" : "rows";
   return step;
 }
