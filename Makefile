@@ -21,7 +21,7 @@ build: configured  ## the release command, at build/oxplow
 
 PREFIX ?= /usr/local
 install: configured  ## command, library and header into PREFIX (/usr/local)
-	@tools/ninja.sh build oxplow oxplow_core
+	@tools/ninja.sh build installable
 	@cmake --install build --prefix "$(abspath $(PREFIX))"
 
 check: configured  ## build and unit tests: the inner loop

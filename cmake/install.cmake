@@ -18,6 +18,8 @@ if(OXPLOW_SHARED)
   list(APPEND libraries oxplow_shared)
 endif()
 
+add_custom_target(installable DEPENDS oxplow ${libraries})
+
 set(cmake_folder ${CMAKE_INSTALL_LIBDIR}/cmake/Oxplow)
 install(TARGETS oxplow)
 install(TARGETS ${libraries} EXPORT Oxplow)
