@@ -122,7 +122,7 @@ TEST(PublicHeader, SaysWhichTensorDoesNotFit) {
   std::vector<float> memory(12);
   const Tensor x = two_rows(), wide = Tensor::borrow(std::span(memory), {3, 4}).take();
   Tensor y = Tensor::allocate(DType::f32, {2, 2}).take(), large = Tensor::allocate(DType::f32, {3, 2}).take();
-  EXPECT_EQ(message_of(model.run({&wide, 1})), "input 'x' is f32[3, 4]: axis 1 must be 3");
+  EXPECT_EQ(message_of(model.run({&wide, 1})), "input 'x' is f32[3, 4], the model wants f32[batch, 3]: axis 1 must be 3");
   EXPECT_EQ(message_of(model.run({})), "the model takes 1 inputs, not 0");
   EXPECT_EQ(message_of(model.run({&x, 1}, {})), "the model has 1 outputs, not 0");
   EXPECT_EQ(message_of(model.run({&x, 1}, {&large, 1})), "output 'y' is f32[3, 2]; for these inputs the model gives f32[2, 2]");

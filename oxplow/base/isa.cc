@@ -136,7 +136,7 @@ Result<Isa> isa_named(std::string_view name) {
   const std::string what =
       is_known(name) ? "this machine cannot run instruction-set tier '" : "there is no instruction-set tier '";
   return Error{is_known(name) ? ErrorCode::unsupported : ErrorCode::invalid_argument,
-               what + std::string(name) + "'; it has " + list_of(available_isas())};
+               what + std::string(name) + "'; this machine has " + list_of(available_isas())};
 }
 
 Result<Isa> isa_from_environment() {

@@ -47,8 +47,8 @@ const char* name_of(AttributeType type) {
 
 namespace {
 
-// What a file that is no ONNX model seems to be instead; "" when it cannot be told.
-const char* seems_to_be(std::string_view text) {
+// What a file that is no ONNX model, as `message` says, seems to be instead; "" when it cannot be told.
+const char* seems_to_be(std::string_view text, std::string_view message) {
   constexpr struct {
     std::string_view start;
     const char* hint;
@@ -62,7 +62,7 @@ const char* seems_to_be(std::string_view text) {
   for (const auto& [start, hint] : kStarts) {
     if (text.starts_with(start)) return hint;
   }
-  return "";
+  return message.ends_with("past the end") ? "; the file is cut short or damaged: get it again" : "";
 }
 
 }  // namespace
@@ -73,7 +73,8 @@ Result<OnnxModel> parse_onnx(std::span<const std::byte> bytes, const std::filesy
   onnx::ExternalFiles files(folder);
   OnnxModel result;
   auto model = onnx::Parser(budget, files).parse(bytes);
-  if (!model.ok()) return Error{model.error().code, model.error().message + onnx::seems_to_be(text_of(bytes))};
+  if (!model.ok())
+    return Error{model.error().code, model.error().message + onnx::seems_to_be(text_of(bytes), model.error().message)};
   result.model = model.take();
   result.external = files.take();
   return result;

@@ -1,6 +1,7 @@
 #include "oxplow/graph/model.h"
 
 #include <algorithm>
+#include <set>
 
 #include "oxplow/graph/import/onnx.h"
 
@@ -23,7 +24,25 @@ std::vector<std::string> Model::output_names() const {
   return names;
 }
 
+// Every name must be that of an axis which an input leaves open.
+Status Model::check_names(const std::map<std::string, int64_t>& extents) const {
+  std::set<std::string> open;
+  for (const DeclaredTensor& input : graph_.declared) {
+    for (const DeclaredDim& dim : input.dims.value_or(std::vector<DeclaredDim>{})) {
+      if (dim.value < 0 && !dim.symbol.empty()) open.insert(dim.symbol);
+    }
+  }
+  for (const auto& [name, extent] : extents) {
+    if (open.contains(name)) continue;
+    std::string known;
+    for (const std::string& symbol : open) known += (known.empty() ? "; the open axes are '" : ", '") + symbol + "'";
+    return Error{ErrorCode::invalid_argument, "no input has an open axis '" + name + "'" + known};
+  }
+  return {};
+}
+
 Result<TensorTypes> Model::input_types(int64_t batch, const std::map<std::string, int64_t>& extents) const {
+  OXPLOW_TRY(check_names(extents));
   TensorTypes types;
   for (const DeclaredTensor& input : graph_.declared) {
     if (!input.dims)
@@ -56,12 +75,13 @@ Status Model::check(const TensorTypes& types) const {
   for (size_t i = 0; i < types.size(); ++i) {
     const DeclaredTensor& input = graph_.declared[i];
     const auto misfit = [&](const std::string& why) {
-      return Error{ErrorCode::invalid_argument, "input '" + input.name + "' is " + to_string(types[i]) + ": " + why};
+      return Error{ErrorCode::invalid_argument,
+                   "input '" + input.name + "' is " + to_string(types[i]) + ", the model wants " + to_string(input) + ": " + why};
     };
-    if (types[i].dtype != input.dtype) return misfit("the model wants elements of type " + std::string(name_of(input.dtype)));
+    if (types[i].dtype != input.dtype) return misfit("convert its elements");
     if (!input.dims) continue;
     if (types[i].shape.size() != input.dims->size())
-      return misfit("the model wants " + std::to_string(input.dims->size()) + " axes");
+      return misfit("it must have " + std::to_string(input.dims->size()) + " axes");
     for (size_t axis = 0; axis < input.dims->size(); ++axis) {
       const DeclaredDim& dim = (*input.dims)[axis];
       const int64_t extent = types[i].shape[static_cast<int>(axis)];

@@ -33,7 +33,7 @@ class Model {
   ThreadPool& pool() { return *pool_; }
 
   // The input types for one symbol value each: the first unknown extent of every input is `batch`, others stay an error unless `extents` name
-  // their symbol.
+  // their symbol. A name in `extents` that no input has is an error too.
   Result<TensorTypes> input_types(int64_t batch, const std::map<std::string, int64_t>& extents) const;
 
   // Inputs in the order of inputs(). An error names the input that does not fit.
@@ -52,6 +52,7 @@ class Model {
   Model(Graph graph, const ModelOptions& options, std::shared_ptr<ThreadPool> pool)
       : graph_(std::move(graph)), options_(options), pool_(std::move(pool)) {}
   Machine machine() { return {options_.isa, *pool_, packs_}; }
+  Status check_names(const std::map<std::string, int64_t>& extents) const;
   Status check(const TensorTypes& types) const;
   Result<Graph> specialize(const TensorTypes& types);
 

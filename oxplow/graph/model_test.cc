@@ -58,10 +58,10 @@ TEST(Model, NamesWhatDoesNotFit) {
   const auto model = model_of(rows());
   EXPECT_EQ(run_error(*model, {}), "the model takes 1 inputs, not 0");
   EXPECT_EQ(run_error(*model, {random_f32({2, 8}, 1), number(1)}), "the model takes 1 inputs, not 2");
-  EXPECT_EQ(run_error(*model, {random_f32({2, 7}, 1)}), "input 'x' is f32[2, 7]: axis 1 must be 8");
-  EXPECT_EQ(run_error(*model, {random_f32({8}, 1)}), "input 'x' is f32[8]: the model wants 2 axes");
+  EXPECT_EQ(run_error(*model, {random_f32({2, 7}, 1)}), "input 'x' is f32[2, 7], the model wants f32[n, 8]: axis 1 must be 8");
+  EXPECT_EQ(run_error(*model, {random_f32({8}, 1)}), "input 'x' is f32[8], the model wants f32[n, 8]: it must have 2 axes");
   EXPECT_EQ(run_error(*model, {tensor<int32_t>({1, 8}, std::vector<int32_t>(8))}),
-            "input 'x' is i32[1, 8]: the model wants elements of type f32");
+            "input 'x' is i32[1, 8], the model wants f32[n, 8]: convert its elements");
 }
 
 TEST(Model, RefusesTensorsThatAreNone) {
@@ -80,7 +80,7 @@ TEST(Model, OneSymbolHasOneValue) {
   const auto model = model_of(g);
   EXPECT_EQ(run_error(*model, {random_f32({2, 3}, 1), random_f32({2, 3}, 2)}), "no error");
   EXPECT_EQ(run_error(*model, {random_f32({2, 3}, 1), random_f32({1, 3}, 2)}),
-            "input 'b' is f32[1, 3]: axis 0 ('n') is 2 in input 'a'");
+            "input 'b' is f32[1, 3], the model wants f32[n, s]: axis 0 ('n') is 2 in input 'a'");
 }
 
 TEST(Model, NamesTheNodeThatDoesNotFit) {
@@ -100,6 +100,10 @@ TEST(Model, ExampleTypes) {
   const auto types = model->input_types(2, {{"sequence", 16}});
   ASSERT_TRUE(types.ok());
   EXPECT_EQ(to_string((*types)[0]) + to_string((*types)[1]), "i64[2, 16]f32[2, 3]");
+  const auto unknown = model->input_types(2, {{"sequense", 16}});
+  ASSERT_FALSE(unknown.ok());
+  EXPECT_NE(unknown.error().message.find("no input has an open axis 'sequense'; the open axes are '"), std::string::npos)
+      << unknown.error().message;
   const auto open = model->input_types(2, {});
   ASSERT_FALSE(open.ok());
   EXPECT_EQ(open.error().message, "input 'ids' leaves axis 1 ('sequence') open: give it with --dim sequence=N");

@@ -54,14 +54,22 @@ def test_asked_for_help_is_success(oxplow: Oxplow, arguments: list[str]) -> None
 
 
 @pytest.mark.parametrize("arguments", [
-    [], ["plough"], ["run"], ["bench"], ["explain"], ["run", "m.onnx", "--no-such-option"],
+    [], ["plough"], ["--plough"], ["run"], ["bench"], ["explain"], ["run", "m.onnx", "--no-such-option"],
     ["run", "m.onnx", "--input", "x=x.npy", "--output", "out", "--precision", "fp99"],
-    ["bench", "m.onnx", "--batch", "many"], ["bench", "m.onnx", "--threads", "0"],
+    ["bench", "m.onnx", "--batch", "many"], ["bench", "m.onnx", "--batch", "0"], ["bench", "m.onnx", "--threads", "0"],
+    ["bench", "m.onnx", "--threads", "two"], ["bench", "m.onnx", "--seconds", "-1"], ["bench", "m.onnx", "--dim", "n"],
+    ["run", "m.onnx", "--input", "x.npy"], ["run", "m.onnx", "--input", "=x.npy"], ["run", "m.onnx", "other.onnx"], ["doctor", "m.onnx"],
+    ["bench", "m.onnx", "--skip-pass", "everything"],
 ])
 def test_wrong_usage_is_status_2(oxplow: Oxplow, arguments: list[str]) -> None:
     finished = oxplow(*arguments)
     assert finished.status == 2, finished
     assert finished.stderr.strip()
+    if not arguments:
+        return  # that prints the help
+    assert len(finished.stderr.splitlines()) == 1, finished.stderr
+    assert finished.stderr.startswith("oxplow") and "--help" in finished.stderr, "the line should say where it comes from and where to look"
+    assert any(word in finished.stderr for word in arguments[1:] + ["MODEL", "plough"]), "the line should name what is wrong"
 
 
 @pytest.mark.parametrize("command", ["run", "bench", "explain"])
@@ -78,7 +86,16 @@ def test_missing_input_file(oxplow: Oxplow, linear: Path) -> None:
 def test_truncated_model(oxplow: Oxplow, linear: Path, x: Path, kept: float) -> None:
     data = linear.read_bytes()
     linear.write_bytes(data[:int(kept * len(data)) if 0 < kept < 1 else int(kept)])
-    assert "linear.onnx" in run_with(oxplow, linear, x).error_line()
+    line = run_with(oxplow, linear, x).error_line()
+    assert "linear.onnx" in line
+    assert "cut short" in line or kept in (0, 1), "the line should say what to do"
+
+
+@pytest.mark.parametrize("content,word", [(b"<html>404</html>", "download"), (b"version https://git-lfs.github.com/spec/v1", "git lfs pull")])
+def test_something_else_than_a_model(oxplow: Oxplow, linear: Path, x: Path, content: bytes, word: str) -> None:
+    linear.write_bytes(content)
+    line = run_with(oxplow, linear, x).error_line()
+    assert "linear.onnx" in line and word in line
 
 
 def test_unknown_op(oxplow: Oxplow, linear: Path, x: Path) -> None:
@@ -99,12 +116,14 @@ def test_missing_input(oxplow: Oxplow, linear: Path) -> None:
 @pytest.mark.parametrize("array", [np.ones((5, 3), np.float32), np.ones((4,), np.float32), np.ones((1, 5, 4), np.float32)])
 def test_wrong_input_shape(oxplow: Oxplow, linear: Path, array: np.ndarray) -> None:
     line = run_with(oxplow, linear, saved(linear.parent, array)).error_line()
-    assert "'x'" in line and "4" in line
+    assert "'x'" in line and "f32[n, 4]" in line
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.int64, np.complex64])
 def test_wrong_input_dtype(oxplow: Oxplow, linear: Path, dtype: type) -> None:
-    assert "'x'" in run_with(oxplow, linear, saved(linear.parent, np.ones((5, 4), dtype))).error_line()
+    line = run_with(oxplow, linear, saved(linear.parent, np.ones((5, 4), dtype))).error_line()
+    assert "'x'" in line and "convert" in line
+    assert "f32" in line or dtype is np.complex64
 
 
 @pytest.mark.parametrize("kept", [0, 5, 20, 100, -4])
@@ -128,6 +147,32 @@ def test_damaged_model_never_crashes(oxplow: Oxplow, linear: Path, x: Path, seed
     finished = run_with(oxplow, linear, x)
     if finished.status != 0:
         finished.error_line()
+
+
+@pytest.mark.parametrize("variable,value", [("OXPLOW_ISA", "z80"), ("OXPLOW_ISA", "AVX2"), ("OXPLOW_THREADS", "0"), ("OXPLOW_THREADS", "many"),
+                                            ("OXPLOW_THREADS", "1025"), ("OMP_NUM_THREADS", "-1")])
+def test_wrong_environment(oxplow: Oxplow, linear: Path, monkeypatch: pytest.MonkeyPatch, tiers: list[str], variable: str, value: str) -> None:
+    monkeypatch.setenv(variable, value)
+    line = oxplow("bench", linear, "--seconds", 0.1).error_line()
+    assert variable in line and value in line
+    assert tiers[0] in line if variable == "OXPLOW_ISA" else "1 to 1024" in line, "the line should say what may be given"
+
+
+def test_unknown_axis(oxplow: Oxplow, linear: Path) -> None:
+    line = oxplow("bench", linear, "--dim", "m=3", "--seconds", 0.1).error_line()
+    assert "'m'" in line and "'n'" in line
+    assert "m=0" in oxplow("bench", linear, "--dim", "m=0").error_line()
+
+
+def test_one_name_has_one_extent(oxplow: Oxplow, linear: Path, x: Path) -> None:
+    graph = helper.make_graph([helper.make_node("Add", ["x", "z"], ["y"])], "sum",
+                              [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 4]) for name in "xz"],
+                              [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 4])])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), linear)
+    z = linear.parent / "z.npy"
+    np.save(z, np.ones((1, 4), np.float32))
+    line = oxplow.run(linear, {"x": x, "z": z}, linear.parent / "out").error_line()
+    assert all(word in line for word in ("linear.onnx", "'z'", "f32[1, 4]", "'n'", "5 in input 'x'")), line
 
 
 def test_bench_json(oxplow: Oxplow, linear: Path) -> None:

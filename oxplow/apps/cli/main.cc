@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <exception>
+#include <string>
 
 #include "oxplow/apps/cli/commands.h"
 
@@ -20,14 +21,19 @@ int main(int argc, char** argv) {
   }
   const auto commands = app.get_subcommands(nullptr);
   const auto is_named = [&](const CLI::App* command) { return command->check_name(argv[1]); };
-  if (argv[1][0] != '-' && std::none_of(commands.begin(), commands.end(), is_named)) {
-    std::fprintf(stderr, "oxplow: there is no command '%s'; `oxplow --help` lists them\n", argv[1]);
+  const bool is_option = argv[1][0] == '-';
+  if (is_option ? app.get_option_no_throw(argv[1]) == nullptr : std::none_of(commands.begin(), commands.end(), is_named)) {
+    std::fprintf(stderr, "oxplow: there is no %s '%s'; `oxplow --help` lists them\n", is_option ? "option" : "command", argv[1]);
     return 2;
   }
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;  // --help and --version end parsing too, with 0
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help and --version end parsing too
+    const auto chosen = app.get_subcommands();
+    const std::string command = chosen.empty() ? "oxplow" : "oxplow " + chosen.front()->get_name();
+    std::fprintf(stderr, "%s: %s; `%s --help` lists what there is\n", command.c_str(), error.what(), command.c_str());
+    return 2;
   } catch (const std::exception& error) {
     std::fprintf(stderr, "oxplow: %s\n", error.what());
     return 1;

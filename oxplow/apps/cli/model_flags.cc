@@ -9,6 +9,13 @@
 
 namespace oxplow::cli {
 
+std::function<std::string(const std::string&)> named(std::string form) {
+  return [form](const std::string& text) {
+    const size_t equals = text.find('=');
+    return equals == 0 || equals == std::string::npos ? "'" + text + "' is not of the form " + form : std::string();
+  };
+}
+
 void add_model_flags(CLI::App& command, ModelFlags& flags) {
   command.add_option("MODEL", flags.path, "an ONNX model")->required();
   command.add_option("--precision", flags.precision, "what to compute in")
@@ -18,7 +25,7 @@ void add_model_flags(CLI::App& command, ModelFlags& flags) {
       .add_option("--threads", flags.threads,
                   "threads to keep busy (default: OXPLOW_THREADS, OMP_NUM_THREADS, or what this process may use)")
       ->check(CLI::Range(1, 1024));
-  command.add_option("--dim", flags.dims, "NAME=N: the extent of an open axis, e.g. sequence=128");
+  command.add_option("--dim", flags.dims, "NAME=N: the extent of an open axis, e.g. sequence=128")->check(named("NAME=N"));
   std::vector<std::string> passes;
   for (const NamedPass& pass : all_passes()) passes.emplace_back(pass.name);
   command

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -27,6 +28,9 @@ struct OpenModel {
   std::string precision;  // what is computed, after falling back
   double load_ms = 0;
 };
+
+// Checks an option whose values are NAME=SOMETHING; `form` says so in the message.
+std::function<std::string(const std::string&)> named(std::string form);
 
 void add_model_flags(CLI::App& command, ModelFlags& flags);
 

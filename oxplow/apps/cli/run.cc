@@ -46,7 +46,7 @@ void add_run(CLI::App& app, int& status) {
   auto flags = std::make_shared<RunFlags>();
   CLI::App* command = app.add_subcommand("run", "run a model once on given inputs");
   add_model_flags(*command, flags->model);
-  command->add_option("--input", flags->inputs, "NAME=FILE.npy, once for each input");
+  command->add_option("--input", flags->inputs, "NAME=FILE.npy, once for each input")->check(named("NAME=FILE.npy"));
   command->add_option("--output", flags->output, "folder for the outputs, one NAME.npy each")->capture_default_str();
   command->callback([flags, &status] {
     if (Status result = run(*flags); !result.ok()) status = fail(result.error());
