@@ -46,8 +46,9 @@ struct GemmKernels {
 };
 
 const GemmKernels& gemm_kernels(Isa isa);
-// The kernel of `isa` for these element types whose k_multiple divides k and whose panels cover n columns with the fewest to spare, the
-// most preferred of equals; null when there is none. Weights (b) have the type of the activations (a).
+// Of the kernels of `isa` for these element types whose k_multiple divides k, the one that takes least for n columns: those its panels
+// cover, at the rate measured on this machine (measured_rate.h). They all give the same bits. Null when there is none. Weights (b)
+// have the type of the activations (a).
 const GemmKernel* find_gemm(Isa isa, DType a, DType c, int64_t k, int64_t n = 0);
 
 }  // namespace oxplow

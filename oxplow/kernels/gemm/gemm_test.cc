@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <string>
@@ -225,6 +226,31 @@ TEST_P(GemmTest, AnyBlocksGiveTheSameBits) {
       for (int64_t panel = 0; panel < whole.panels(); ++panel) parts.run(row, std::min(row + 11, c.m), panel, panel + 1);
     }
     for (int64_t i = 0; i < c.m * c.n; ++i) ASSERT_EQ(whole.out().get(i), parts.out().get(i)) << i;
+  }
+}
+
+// So find_gemm() may choose by speed alone.
+TEST_P(GemmTest, KernelsOfOneTypeGiveTheSameBits) {
+  for (const GemmKernel& kernel : kernels()) {
+    const GemmKernel& first =
+        *std::ranges::find_if(kernels(), [&](const GemmKernel& other) { return other.a == kernel.a && other.c == kernel.c; });
+    const Case c{.m = 41, .n = 150, .k = 1700, .bias = true, .activation = Activation::silu};
+    Product a(first, c), b(kernel, c);
+    a.run();
+    b.run();
+    for (int64_t i = 0; i < c.m * c.n; ++i) ASSERT_EQ(a.out().get(i), b.out().get(i)) << kernel.name << " " << i;
+  }
+}
+
+TEST_P(GemmTest, FindsTheKernelThatFits) {
+  const Isa isa = GetParam();
+  const GemmKernel* found = find_gemm(isa, DType::f32, DType::f32, 7, 1000);
+  ASSERT_NE(found, nullptr);
+  EXPECT_EQ(found, find_gemm(isa, DType::f32, DType::f32, 7, 1000)) << "measured once";
+  EXPECT_EQ(find_gemm(isa, DType::i32, DType::f32, 8, 8), nullptr);
+  if (const GemmKernel* bf16 = find_gemm(isa, DType::bf16, DType::bf16, 8, 8)) {
+    EXPECT_EQ(8 % bf16->k_multiple, 0);
+    EXPECT_EQ(find_gemm(isa, DType::bf16, DType::bf16, 7, 8), nullptr);
   }
 }
 
