@@ -107,18 +107,32 @@ class Planner {
     return dense(type, storage);
   }
 
-  // An NHWC tensor in the arena with zeros around it.
-  Placement bordered_temporary(const TensorType& type, const Border& border) {
-    const int64_t n = type.shape[0], h = type.shape[1], w = type.shape[2], c = type.shape[3];
-    const int64_t row = (w + border.left + border.right) * c;
+  // An NHWC tensor in the arena with zeros around it and `pixel` elements from pixel to pixel.
+  Placement image_temporary(const TensorType& type, const Border& border, int64_t pixel) {
+    const int64_t n = type.shape[0], h = type.shape[1], w = type.shape[2];
+    const int64_t row = (w + border.left + border.right) * pixel;
     const int64_t image = (h + border.top + border.bottom) * row;
     const int storage = add_storage(Location::Where::arena, 0);
     Storage& s = storages_.back();
     s.bytes = bytes_of(type.dtype, static_cast<size_t>(n * image));
-    s.origin = bytes_of(type.dtype, static_cast<size_t>(border.top * row + border.left * c));
-    Placement result{storage, 0, type, Dims{image, row, c, 1}, border};
-    s.bordered_layout = to_string(type) + to_string(Dims{border.top, border.left, border.bottom, border.right});
+    s.origin = bytes_of(type.dtype, static_cast<size_t>(border.top * row + border.left * pixel));
+    Placement result{storage, 0, type, Dims{image, row, pixel, 1}, border};
+    if (!border.none())
+      s.bordered_layout = to_string(type) + to_string(Dims{border.top, border.left, border.bottom, border.right, pixel});
     return result;
+  }
+
+  // The distance of pixels at which an image is read and written fastest. At multiples of 2 KiB they would share a few sets of
+  // the caches: one more line spreads them. Views would have to copy that.
+  int64_t best_pixel(ValueId id) const {
+    constexpr size_t kColliding = 2048;
+    const TensorType& type = graph_[id].type;
+    const int64_t c = type.shape[3];
+    if (bytes_of(type.dtype, static_cast<size_t>(c)) % kColliding != 0 || type.shape[1] * type.shape[2] == 1) return c;
+    for (const Reader& reader : readers_[static_cast<size_t>(id)]) {
+      if (reader.node->op->view) return c;
+    }
+    return c + static_cast<int64_t>(kCacheLine / bytes_of(type.dtype, 1));
   }
 
   PrepareContext context(const Node& node, std::span<const Operand> inputs, std::span<const Operand> outputs) const {
@@ -151,7 +165,8 @@ class Planner {
     return node.op->wants_border(context(node, inputs, outputs));
   }
 
-  // The place of a value that a step computes: an output of the graph, or the arena, with the border that its readers want if all concerned can do with it.
+  // The place of a value that a step computes: an output of the graph, or the arena, with the border that its readers want and
+  // its pixels spread if all concerned can do with it.
   Placement new_placement(ValueId id, const Node* producer, int output) {
     const TensorType& type = graph_[id].type;
     if (is_output_[static_cast<size_t>(id)]) {
@@ -162,8 +177,11 @@ class Planner {
     for (const Reader& reader : readers_[static_cast<size_t>(id)]) {
       if (reader.input == 0) border = joined(border, border_wanted(*reader.node));
     }
-    if (!border.none()) {
-      Placement candidate = bordered_temporary(type, border);
+    if (type.shape.rank() != 4) return dense_temporary(type);
+    const int64_t channels = type.shape[3];
+    for (const int64_t pixel : {best_pixel(id), channels}) {
+      if (border.none() && pixel == channels) break;
+      Placement candidate = image_temporary(type, border, pixel);
       if (readers_accept(id, candidate) && (producer == nullptr || writes(*producer, output, candidate))) return candidate;
       storages_.pop_back();
     }
@@ -242,7 +260,7 @@ class Planner {
     Placement& source = item.inputs[i];
     const Border wanted = i == 0 ? border_wanted(node) : Border{};
     if (!source.border.covers(wanted)) {
-      Placement target = bordered_temporary(source.type, wanted);
+      Placement target = image_temporary(source.type, wanted, source.type.shape[3]);
       add_copy(node.name + " (border)", source, target);
       source = target;
       return;

@@ -212,6 +212,19 @@ TEST(Plan, BordersStayZeroFromRunToRun) {
   }
 }
 
+// Pixels of 2 KiB lie a line further apart in the arena, for readers of any kind; views would have to copy them.
+TEST(Plan, PixelsThatWouldCollideAreSpread) {
+  SmallGraph g;
+  const ValueId x = g.input("x", {DType::f32, Shape{2, 3, 4, 8}});
+  const ValueId wide = g.op("Conv", {x, g.constant(random_f32({512, 8, 1, 1}, 1))});
+  const ValueId relu = g.op("Relu", {wide});
+  const ValueId narrow = g.op("Conv", {relu, g.constant(random_f32({512, 512, 1, 1}, 2)), kNoValue, wide});
+  const ValueId pool = g.op("MaxPool", {narrow}, attributes_of({{"kernel_shape", ints({2, 2})}}));
+  g.output(g.op("Conv", {pool, g.constant(random_f32({5, 512, 2, 2}, 3))}));
+  g.output(g.op("ReduceMean", {narrow, g.constant(integers({1, 2}))}));
+  expect_as_op_by_op(g, 1e-5, "Conv, Relu, Conv, MaxPool, Conv, ReduceMean");
+}
+
 TEST(Plan, ReadersOfOneValueWithUnlikeBorders) {
   SmallGraph g;
   const ValueId y = g.op("Relu", {g.input("x", {DType::f32, Shape{1, 9, 9, 4}})});
