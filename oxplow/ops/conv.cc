@@ -170,21 +170,26 @@ class DirectConv final : public ConvStep {
   // The kernel may pack differently where the taps of a row lie next to each other in memory (see conv.h).
   bool merged_taps() const { return args_.x_pixel == args_.in_channels; }
 
-  // Cuts the output so that no thread reads more of the larger operand than it has to: by panels where weights are larger than
-  // activations, else by pixels.
+  // Tasks are pixel_parts x panel_parts, the panels of one part of the pixels next to each other. Cuts by pixels while a thread
+  // has enough of them to multiply longer by a panel of weights than the panel takes to arrive: so a thread finds what it reads
+  // in its own cache, having written it in the layer before. Else by panels, so that no weight is read twice.
   void split(int threads) {
-    const double flops =
-        2.0 * static_cast<double>(pixels_ * args_.in_channels * args_.kernel_h * args_.kernel_w * args_.out_channels);
+    constexpr int64_t kEnoughPixels = 48;
+    constexpr int64_t kManyPixels = 192;          // enough to read all weights once for them
+    constexpr int64_t kSmallWeights = 512 << 10;  // bytes that stay in L2 from one part of the pixels to the next
+    const int64_t weights = args_.kernel_h * args_.kernel_w * args_.in_channels * args_.out_channels;
+    const double flops = 2.0 * static_cast<double>(pixels_ * weights);
     const int tasks = groups_ > 1 ? 1 : task_count(1 << 20, flops / 200 / (1 << 20), threads);
     const int64_t tiles = std::max<int64_t>(1, pixels_ / kernel_.tile_pixels);
-    const int64_t weights = args_.kernel_h * args_.kernel_w * args_.in_channels * args_.out_channels;
-    if (weights > pixels_ * args_.in_channels) {
-      panel_parts_ = static_cast<int>(std::min<int64_t>(panels_, tasks));
-      pixel_parts_ = static_cast<int>(std::min<int64_t>(tiles, (tasks + panel_parts_ - 1) / panel_parts_));
-    } else {
-      pixel_parts_ = static_cast<int>(std::min<int64_t>(tiles, tasks));
-      panel_parts_ = static_cast<int>(std::min<int64_t>(panels_, (tasks + pixel_parts_ - 1) / pixel_parts_));
+    int64_t pixel_parts = 1;
+    if (tasks >= threads && pixels_ >= kEnoughPixels * threads) {
+      const bool small = weights * element_ <= kSmallWeights;
+      pixel_parts = small ? tasks : std::clamp<int64_t>(pixels_ / kManyPixels / threads * threads, threads, tasks);
     }
+    pixel_parts_ = static_cast<int>(std::min<int64_t>(tiles, pixel_parts));
+    panel_parts_ =
+        static_cast<int>(std::clamp<int64_t>((tasks + pixel_parts_ - 1) / pixel_parts_, 1, std::max<int64_t>(panels_, 1)));
+    pixel_parts_ = static_cast<int>(std::min<int64_t>(tiles, (tasks + panel_parts_ - 1) / panel_parts_));
     tasks_ = static_cast<int>(groups_) * pixel_parts_ * panel_parts_;
   }
 

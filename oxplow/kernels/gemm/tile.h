@@ -343,6 +343,7 @@ OXPLOW_INLINE void run_block(Tile t, const Rows<kCapacity>& rows, int64_t count,
   t.residual_delta = epilogue.residual != nullptr ? Rows<kCapacity>::kResidualDelta : 0;
   const bool can_wait = Out::kBytes == 4 && (epilogue.residual == nullptr || rows.residual[0] != rows.c[0]);
   const Parts parts(t, can_wait ? kPartUnits : INT64_MAX);
+  const int64_t all_panels = (panels.n + kColumns - 1) / kColumns;
   for (int64_t panel = panels.begin; panel < panels.end; ++panel) {
     const char* packed = panels.packed + panel * panels.stride;
     t.column = panel * kColumns;
@@ -356,7 +357,7 @@ OXPLOW_INLINE void run_block(Tile t, const Rows<kCapacity>& rows, int64_t count,
       // keep the tile waiting.
       const bool last = part + 1 == parts.count;
       const char* next = !last ? packed + parts.before(part + 1) * kColumns * 4
-                               : panels.packed + (panel + 1 < panels.end ? panel + 1 : panels.begin) * panels.stride;
+                               : panels.packed + (panel + 1 < all_panels ? panel + 1 : panels.begin) * panels.stride;
       const int64_t next_units = last ? parts.before(1) : parts.before(part + 2) - parts.before(part + 1);
       const int64_t share = (next_units * kColumns * 4 / tiles + 63) / 64 * 64;
       t.prefetch_step = next_units < 4 ? 0 : (share / (next_units / 4) + 63) / 64 * 64;
