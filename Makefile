@@ -5,15 +5,16 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory --no-builtin-rules
 JOBS ?= $(shell nproc)
 ARGS ?=
+FILTER ?=
 VENV := build/venv
 SOURCES = $(shell git ls-files '*.h' '*.cc')
 
-.PHONY: help build install check test demo bench arm asan tsan fuzz gcc format lint clean distclean
+.PHONY: help build install check test demo bench bench-kernels arm asan tsan fuzz gcc tiers format lint clean distclean
 
 help:  ## this list
 	@printf '\n  Oxplow: ONNX models on CPUs\n\n'
-	@sed -nE 's/^([a-z]+):.*## (.*)/\1\t\2/p' Makefile | while IFS=$$'\t' read -r name text; do \
-	  printf '  \033[1mmake %-10s\033[0m %s\n' "$$name" "$$text"; done
+	@sed -nE 's/^([a-z-]+):.*## (.*)/\1\t\2/p' Makefile | while IFS=$$'\t' read -r name text; do \
+	  printf '  \033[1mmake %-14s\033[0m %s\n' "$$name" "$$text"; done
 	@printf '\n  README.md begins with two of them: make demo, make test.\n\n'
 
 build: configured  ## the release command, at build/oxplow
@@ -42,13 +43,18 @@ bench: build  ## Oxplow and its peers side by side; writes docs/benchmarks.md (A
 	@tools/python_env.sh $(VENV) bench
 	@CXX=$${CXX:-g++-12} $(VENV)/bin/python bench/run.py $(ARGS)
 
-gcc asan tsan fuzz arm:
+bench-kernels: configured  ## each kernel on every tier, one thread (FILTER=gemm_f32: those whose name has it)
+	@tools/ninja.sh build benches
+	@for program in build/tests/*_bench; do $$program --benchmark_filter='$(FILTER)' $(ARGS); done
+
+gcc asan tsan fuzz arm tiers:
 	@exec tools/test.sh $@
-gcc:   ## g++ 12 builds everything without a warning
+gcc:   ## g++ 12 builds everything without a warning; the unit tests of that build
 asan:  ## unit tests under the address and undefined behaviour sanitizers
 tsan:  ## tests of threads under the thread sanitizer
 fuzz:  ## each fuzz target for FUZZ_SECONDS (20)
 arm:   ## cross build for 64-bit Arm, unit tests under qemu
+tiers: ## tests of graphs on each lower tier, and on older processors, emulated
 
 format:  ## clang-format over every source
 	@tools/install.sh format
