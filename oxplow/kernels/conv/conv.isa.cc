@@ -182,7 +182,7 @@ void run_amx(const ConvArgs& args, int64_t pixel_begin, int64_t pixel_end, int64
   for (int64_t pixel = pixel_begin; pixel < pixel_end;) {
     // The stretch that has this pixel, where in it the pixels still to do begin and end, and the tile of the first of them.
     const int64_t stretch_row = pixel / args.out_w / stretch.rows * stretch.rows;
-    const auto position = [&](int64_t p) { return (p / args.out_w - stretch_row) * stretch.width + p % args.out_w; };
+    const auto position = [&](int64_t i) { return (i / args.out_w - stretch_row) * stretch.width + i % args.out_w; };
     const int64_t last =
         (stretch_row + stretch.rows) * args.out_w < pixel_end ? (stretch_row + stretch.rows) * args.out_w : pixel_end;
     const int64_t first = position(pixel);
