@@ -7,14 +7,14 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# tiers, gcc and arm run on request (make gcc, make arm, tools/test.sh tiers) until their whole builds have been seen green.
-sections=(layers format build unit asan fuzz tsan venv models python)
+sections=(layers format build unit tiers gcc asan fuzz tsan arm venv models python)
 declare -A limit_minutes=([layers]=1 [format]=2 [build]=15 [unit]=12 [tiers]=12 [gcc]=15 [asan]=25 [tsan]=12 [fuzz]=8 [arm]=20 [venv]=15
                          [models]=15 [python]=25)
 jobs=${JOBS:-$(nproc)}
 logs=build/test-logs
 venv=build/venv
-no_rss=GTEST_FILTER=-Buffer.ManySmallOnesDoNotLeak  # under an emulator the resident set is the emulator's
+# Under an emulator the resident set is the emulator's; a sanitizer keeps what was freed.
+no_growth=GTEST_FILTER=-Buffer.ManySmallOnesDoNotLeak:Model.EndlessShapesDoNotGrowMemory:Model.PlansShareWeights
 
 # --- what the sections share -------------------------------------------------------------------------------------------------
 
@@ -64,6 +64,7 @@ section_unit() { run_ctest build; }
 # that are older, emulated: an instruction of a higher tier that slipped into shared code is an illegal one there.
 section_tiers() {
   tools/install.sh arm
+  tools/ninja.sh build
   local tiers tier
   tiers=$(build/oxplow doctor --json - | python3 -c 'import json, sys; print(*json.load(sys.stdin)["isa_available"][:-1])')
   for tier in $tiers; do
@@ -73,27 +74,29 @@ section_tiers() {
   local processor
   for processor in qemu64 max; do  # SSE only; AVX2, the most that qemu 7 knows
     echo "emulated $processor"
-    run_programs "$no_rss" qemu-x86_64 -cpu $processor -- $(programs build base tensor ops)
+    run_programs "$no_growth" qemu-x86_64 -cpu $processor -- $(programs build base tensor ops)
   done
 }
 
 section_gcc() {
   tools/install.sh build
   tools/ninja.sh build-gcc
+  run_programs -- $(programs build-gcc "")
 }
 
-# The folders that read untrusted bytes and manage memory.
+# The folders that read untrusted bytes and manage memory, and graphs, whose tests run every kernel's family on every tier.
 section_asan() {
   tools/install.sh asan
-  tools/ninja.sh build-asan base_test formats_test
+  tools/ninja.sh build-asan base_test formats_test tensor_test ops_test graph_test graph_passes_test graph_import_test
   export ASAN_OPTIONS=strict_string_checks=1:detect_stack_use_after_return=1 UBSAN_OPTIONS=print_stacktrace=1
-  run_programs -- $(programs build-asan base formats)
+  run_programs "$no_growth" -- $(programs build-asan base formats tensor ops graph)
 }
 
+# The thread pool by itself, and under real graphs.
 section_tsan() {
   tools/install.sh asan
-  tools/ninja.sh build-tsan base_test
-  TSAN_OPTIONS=halt_on_error=1 run_programs -- $(programs build-tsan base)
+  tools/ninja.sh build-tsan base_test tensor_test graph_test
+  TSAN_OPTIONS=halt_on_error=1 run_programs "$no_growth" -- $(programs build-tsan base tensor graph)
 }
 
 section_fuzz() {
@@ -115,13 +118,13 @@ section_arm() {
   tools/install.sh arm
   tools/ninja.sh build-arm
   local emulator=(qemu-aarch64 -L /usr/aarch64-linux-gnu) tier
-  run_programs "$no_rss" "${emulator[@]}" -cpu max -- $(programs build-arm base formats kernels)
-  for tier in neon neon_dot neon_i8mm; do
+  run_programs "$no_growth" "${emulator[@]}" -cpu max -- $(programs build-arm "")
+  for tier in neon neon_dot; do
     echo "tier $tier"
-    run_programs OXPLOW_ISA=$tier "${emulator[@]}" -cpu max -- $(programs build-arm tensor ops)
+    run_programs "$no_growth" OXPLOW_ISA=$tier "${emulator[@]}" -cpu max -- $(programs build-arm ops graph)
   done
   echo "emulated cortex-a53"
-  run_programs "$no_rss" "${emulator[@]}" -cpu cortex-a53 -- $(programs build-arm base ops)
+  run_programs "$no_growth" "${emulator[@]}" -cpu cortex-a53 -- $(programs build-arm base ops)
 }
 
 section_venv() {
