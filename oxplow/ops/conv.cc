@@ -349,7 +349,7 @@ Result<std::unique_ptr<Step>> prepare_conv(const PrepareContext& c) {
       return packed_step(c, std::make_unique<WinogradConv>(c, s, *k), "3x3 stride 1: fewer multiplications by Winograd");
     }
   }
-  if (const ConvKernel* k = find_conv(c.isa, dtype, c.out().type.dtype, args.in_channels)) {
+  if (const ConvKernel* k = find_conv(c.isa, dtype, c.out().type.dtype, args.in_channels, args.out_channels)) {
     return packed_step(
         c, std::make_unique<DirectConv>(c, s, *k),
         s.window.kernel_h * s.window.kernel_w == 1 ? "1x1: a matrix product over pixels" : "implicit matrix product");

@@ -15,14 +15,21 @@
 namespace oxplow::passes {
 namespace {
 
+// Whether there is a bf16 convolution over so many channels.
+bool convolves(Isa isa, int64_t channels) {
+  for (const ConvKernel& kernel : conv_kernels(isa).kernels) {
+    if (kernel.x == DType::bf16 && kernel.y == DType::bf16 && channels % kernel.channel_multiple == 0) return true;
+  }
+  return false;
+}
+
 // Which inputs of an op may become bf16; nothing when the op computes in f32 only.
 std::optional<std::vector<size_t>> convertible_inputs(const Graph& graph, const Node& node, Isa isa) {
   const std::string_view op = node.op->name;
   if (op == "Conv") {
     const Shape& w = graph.shape(node.inputs[1]);
     const bool depthwise = node.attributes.integer("group", 1) == w[0] && w[1] == 1 && w[0] > 1;
-    const bool there =
-        depthwise ? find_depthwise(isa, DType::bf16) != nullptr : find_conv(isa, DType::bf16, DType::bf16, w[1]) != nullptr;
+    const bool there = depthwise ? find_depthwise(isa, DType::bf16) != nullptr : convolves(isa, w[1]);
     return there ? std::optional(std::vector<size_t>{0, 3}) : std::nullopt;
   }
   if (op == "Linear" && find_gemm(isa, DType::bf16, DType::bf16, graph.shape(node.inputs[0]).back()))
@@ -84,8 +91,7 @@ class Lowering {
   Status widen_channels(Graph::NodeIterator it) {
     if (!it->is("Conv") || it->attributes.integer("group", 1) != 1 || !graph_.constant(it->inputs[1])) return {};
     const int64_t channels = graph_.shape(it->inputs[1])[1];
-    if (find_conv(isa_, DType::bf16, DType::bf16, channels) || !find_conv(isa_, DType::bf16, DType::bf16, channels + 1))
-      return {};
+    if (convolves(isa_, channels) || !convolves(isa_, channels + 1)) return {};
     const auto pad = [&](ValueId value, int axis) -> Result<ValueId> {
       std::vector<int64_t> pads(8, 0);
       pads[static_cast<size_t>(4 + axis)] = 1;
@@ -156,8 +162,6 @@ Result<bool> lower_precision(Graph& graph, const PassContext& context) {
 
 namespace oxplow {
 
-bool computes_in_bf16(Isa isa) {
-  return find_gemm(isa, DType::bf16, DType::bf16, 64) != nullptr && find_conv(isa, DType::bf16, DType::bf16, 64) != nullptr;
-}
+bool computes_in_bf16(Isa isa) { return find_gemm(isa, DType::bf16, DType::bf16, 64) != nullptr && passes::convolves(isa, 64); }
 
 }  // namespace oxplow

@@ -49,7 +49,9 @@ struct ConvKernels {
 };
 
 const ConvKernels& conv_kernels(Isa isa);
-// The most preferred kernel of `isa` for these element types whose channel_multiple divides in_channels, or null.
-const ConvKernel* find_conv(Isa isa, DType x, DType y, int64_t in_channels);
+// Of the kernels of `isa` for these element types whose channel_multiple divides in_channels, the one that takes least for so many
+// output channels: those its panels cover, at the rate measured on this machine (measured_rate.h). They all give the same bits. Null
+// when there is none.
+const ConvKernel* find_conv(Isa isa, DType x, DType y, int64_t in_channels, int64_t out_channels);
 
 }  // namespace oxplow

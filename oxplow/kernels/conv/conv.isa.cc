@@ -10,33 +10,22 @@ extern const ConvKernels conv_kernels;
 
 namespace {
 
-#if defined(__AVX512F__)
-constexpr int kRows = 6, kVectors = 4;
-#define OXPLOW_TILE "6x64"
-#elif defined(__AVX2__)
-constexpr int kRows = 6, kVectors = 2;
-#define OXPLOW_TILE "6x16"
-#elif defined(__SSE2__)
-constexpr int kRows = 4, kVectors = 2;
-#define OXPLOW_TILE "4x8"
-#else
-constexpr int kRows = 8, kVectors = 2;
-#define OXPLOW_TILE "8x8"
-#endif
-
-constexpr int kColumns = kVectors * F32::kWidth;
-// Output pixels whose inputs stay in L2 while the panels of weights pass over them.
-constexpr int64_t kBlockPixels = 504 / kRows * kRows;
 constexpr int64_t kBlockBytes = F32::kWidth == 16 ? 512 << 10 : 192 << 10;
 
-int64_t panels_of(int64_t n) { return (n + kColumns - 1) / kColumns; }
-
-size_t packed_bytes_f32(const ConvArgs& args) {
+// Panels of kColumns output channels, `element` bytes a weight.
+template <int kColumns>
+size_t packed_bytes(const ConvArgs& args, size_t element) {
   const int64_t k = args.kernel_h * args.kernel_w * args.in_channels;
-  return static_cast<size_t>(panels_of(args.out_channels) * kColumns * k) * sizeof(float);
+  return static_cast<size_t>((args.out_channels + kColumns - 1) / kColumns * kColumns * k) * element;
+}
+
+template <int kColumns>
+size_t packed_bytes_f32(const ConvArgs& args) {
+  return packed_bytes<kColumns>(args, sizeof(float));
 }
 
 // Panels are [kernel_h][kernel_w][in_channels][kColumns].
+template <int kColumns>
 void pack_f32(const float* w, int64_t out_stride, int64_t in_stride, int64_t row_stride, int64_t column_stride,
               int64_t in_channels_given, const ConvArgs& args, int64_t panel_begin, int64_t panel_end, void* packed) {
   const int64_t tap_floats = args.in_channels * kColumns;
@@ -56,30 +45,25 @@ void pack_f32(const float* w, int64_t out_stride, int64_t in_stride, int64_t row
 }
 
 #if defined(__AVX512BF16__)
-#if defined(__AMX_BF16__)
-constexpr int kBf16Columns = kAmxColumns;
-#else
-constexpr int kBf16Columns = kColumns;
-#endif
-
+template <int kColumns>
 size_t packed_bytes_bf16(const ConvArgs& args) {
-  const int64_t k = args.kernel_h * args.kernel_w * args.in_channels;
-  return static_cast<size_t>((args.out_channels + kBf16Columns - 1) / kBf16Columns * kBf16Columns * k) * sizeof(uint16_t);
+  return packed_bytes<kColumns>(args, sizeof(uint16_t));
 }
 
-// Panels are [kernel_h][kernel_w][in_channels / 2][kBf16Columns][2].
+// Panels are [kernel_h][kernel_w][in_channels / 2][kColumns][2].
+template <int kColumns>
 void pack_bf16(const float* w, int64_t out_stride, int64_t in_stride, int64_t row_stride, int64_t column_stride,
                int64_t in_channels_given, const ConvArgs& args, int64_t panel_begin, int64_t panel_end, void* packed) {
-  const int64_t tap = args.in_channels * kBf16Columns;
+  const int64_t tap = args.in_channels * kColumns;
   uint16_t* out = static_cast<uint16_t*>(packed) + panel_begin * args.kernel_h * args.kernel_w * tap;
   for (int64_t panel = panel_begin; panel < panel_end; ++panel) {
-    const int64_t first = panel * kBf16Columns;
-    const int64_t columns = args.out_channels - first < kBf16Columns ? args.out_channels - first : kBf16Columns;
+    const int64_t first = panel * kColumns;
+    const int64_t columns = args.out_channels - first < kColumns ? args.out_channels - first : kColumns;
     for (int64_t r = 0; r < args.kernel_h; ++r) {
       for (int64_t s = 0; s < args.kernel_w; ++s) {
-        pack_panel_bf16<kBf16Columns>(w + first * out_stride + r * row_stride + s * column_stride, in_stride, out_stride,
-                                      in_channels_given, columns, out);
-        for (int64_t i = (in_channels_given + 1) / 2 * 2 * kBf16Columns; i < tap; ++i) out[i] = 0;
+        pack_panel_bf16<kColumns>(w + first * out_stride + r * row_stride + s * column_stride, in_stride, out_stride,
+                                  in_channels_given, columns, out);
+        for (int64_t i = (in_channels_given + 1) / 2 * 2 * kColumns; i < tap; ++i) out[i] = 0;
         out += tap;
       }
     }
@@ -98,21 +82,27 @@ void describe_taps(const ConvArgs& args, int64_t element, Tile* t) {
   t->run_units = args.in_channels / unit * (merged ? args.kernel_w : 1);
 }
 
+// Output pixels whose inputs stay in L2 while the panels of weights pass over them.
+template <int kRows>
+constexpr int64_t kBlockPixels = 504 / kRows * kRows;
+
+template <int kRows>
 int64_t block_pixels(const ConvArgs& args, int64_t element) {
   const int64_t pixel_bytes = args.x_pixel * element * args.stride_h * args.stride_w + 1;
   const int64_t fit = kBlockBytes / pixel_bytes;
-  return fit < 4 * kRows ? 4 * kRows : fit > kBlockPixels ? kBlockPixels : fit / kRows * kRows;
+  return fit < 4 * kRows ? 4 * kRows : fit > kBlockPixels<kRows> ? kBlockPixels<kRows> : fit / kRows * kRows;
 }
 
-template <typename Product, typename Out>
+template <typename Product, typename Out, int kRows, int kVectors>
 void run(const ConvArgs& args, int64_t pixel_begin, int64_t pixel_end, int64_t panel_begin, int64_t panel_end) {
   if (pixel_begin >= pixel_end) return;
+  constexpr int kColumns = kVectors * F32::kWidth;
   constexpr int64_t kElement = 4 / Product::kUnit;
-  Rows<kBlockPixels> rows;
+  Rows<kBlockPixels<kRows>> rows;
   Tile t;
   describe_taps(args, kElement, &t);
   t.epilogue = &args.epilogue;
-  const int64_t block = block_pixels(args, kElement);
+  const int64_t block = block_pixels<kRows>(args, kElement);
   const int64_t blocks = (pixel_end - pixel_begin + block - 1) / block;
   const int64_t panel_bytes = args.kernel_h * args.kernel_w * args.in_channels / Product::kUnit * kColumns * 4;
   const Panels panels{static_cast<const char*>(args.w), panel_bytes, args.out_channels, panel_begin, panel_end};
@@ -215,15 +205,47 @@ void run_amx(const ConvArgs& args, int64_t pixel_begin, int64_t pixel_end, int64
 #define OXPLOW_TEXT_(x) #x
 #define OXPLOW_TEXT(x) OXPLOW_TEXT_(x)
 
+#define OXPLOW_CONV_F32(rows, columns)                                 \
+  {"conv_f32_f32_f32_" #rows "x" #columns "_" OXPLOW_TEXT(OXPLOW_ISA), \
+   DType::f32,                                                         \
+   DType::f32,                                                         \
+   DType::f32,                                                         \
+   rows,                                                               \
+   columns,                                                            \
+   1,                                                                  \
+   packed_bytes_f32<columns>,                                          \
+   pack_f32<columns>,                                                  \
+   run<F32Product, F32Out, rows, columns / F32::kWidth>}
+#define OXPLOW_CONV_BF16(rows, columns)                                   \
+  {"conv_bf16_bf16_bf16_" #rows "x" #columns "_" OXPLOW_TEXT(OXPLOW_ISA), \
+   DType::bf16,                                                           \
+   DType::bf16,                                                           \
+   DType::bf16,                                                           \
+   rows,                                                                  \
+   columns,                                                               \
+   2,                                                                     \
+   packed_bytes_bf16<columns>,                                            \
+   pack_bf16<columns>,                                                    \
+   run<Bf16Product, Bf16Out, rows, columns / F32::kWidth>}
+
 constexpr ConvKernel kKernels[] = {
-    {"conv_f32_f32_f32_" OXPLOW_TILE "_" OXPLOW_TEXT(OXPLOW_ISA), DType::f32, DType::f32, DType::f32, kRows, kColumns, 1,
-     packed_bytes_f32, pack_f32, run<F32Product, F32Out>},
+#if defined(__AVX512F__)
+    OXPLOW_CONV_F32(6, 64),
+    OXPLOW_CONV_F32(14, 32),
+#elif defined(__AVX2__)
+    OXPLOW_CONV_F32(6, 16),
+    OXPLOW_CONV_F32(4, 24),
+#elif defined(__SSE2__)
+    OXPLOW_CONV_F32(4, 8),
+#else
+    OXPLOW_CONV_F32(8, 8),
+#endif
 #if defined(__AMX_BF16__)
-    {"conv_bf16_bf16_bf16_32x32_amx", DType::bf16, DType::bf16, DType::bf16, 2 * kAmxRows, kAmxColumns, 2, packed_bytes_bf16,
-     pack_bf16, run_amx<Bf16Out>},
+    {"conv_bf16_bf16_bf16_32x32_amx", DType::bf16, DType::bf16, DType::bf16, 2 * kAmxRows, kAmxColumns, 2,
+     packed_bytes_bf16<kAmxColumns>, pack_bf16<kAmxColumns>, run_amx<Bf16Out>},
 #elif defined(__AVX512BF16__)
-    {"conv_bf16_bf16_bf16_" OXPLOW_TILE "_" OXPLOW_TEXT(OXPLOW_ISA), DType::bf16, DType::bf16, DType::bf16, kRows, kColumns, 2,
-     packed_bytes_bf16, pack_bf16, run<Bf16Product, Bf16Out>},
+    OXPLOW_CONV_BF16(6, 64),
+    OXPLOW_CONV_BF16(14, 32),
 #endif
 };
 

@@ -281,6 +281,22 @@ TEST_P(ConvTest, AnyBlocksGiveTheSameBits) {
   }
 }
 
+// So find_conv() may choose by speed alone.
+TEST_P(ConvTest, KernelsOfOneTypeGiveTheSameBits) {
+  for (const ConvKernel& kernel : kernels()) {
+    const ConvKernel& first =
+        *std::ranges::find_if(kernels(), [&](const ConvKernel& other) { return other.x == kernel.x && other.y == kernel.y; });
+    const Case c{.out_h = 9, .out_w = 13, .in_channels = 96, .out_channels = 70, .kernel_h = 3, .kernel_w = 3, .residual = true};
+    Convolution a(first, c), b(kernel, c);
+    a.run();
+    b.run();
+    EXPECT_TRUE(std::ranges::equal(a.bytes(), b.bytes())) << kernel.name;
+    const ConvKernel* found = find_conv(GetParam(), kernel.x, kernel.y, 96, 70);
+    ASSERT_NE(found, nullptr);
+    EXPECT_EQ(found, find_conv(GetParam(), kernel.x, kernel.y, 96, 70)) << "measured once";
+  }
+}
+
 TEST_P(ConvTest, NothingToDo) {
   for (const ConvKernel& kernel : kernels()) {
     kernel.run({}, 0, 0, 0, 0);  // a width of zero, too
