@@ -160,6 +160,8 @@ TEST_P(RowValues, Softmax) {
   check_softmax({2, 3, 37}, 1, false, GetParam());
   check_softmax({2, 3, 37}, 0, false, GetParam());
   check_softmax({7, 641}, 0, false, GetParam());
+  check_softmax({1, 16384}, -1, false, GetParam());
+  check_softmax({3, 20001}, -1, false, GetParam());
   check_softmax({3, 40, 1000}, 1, false, GetParam());
   check_softmax({2, 3, 4, 5}, 1, true, GetParam());
   check_softmax({2, 3, 4, 5}, -2, true, GetParam());

@@ -33,6 +33,48 @@ int64_t run_columns(const SoftmaxKernels& kernels, const SoftmaxArgs& args, cons
   return end - unit;
 }
 
+// A few long rows, each in parts. The parts depend on the length alone, so the sums do not depend on the number of threads.
+constexpr int64_t kPart = 8192, kFewRows = 4;
+
+class LongRows final : public Step {
+ public:
+  LongRows(const SoftmaxArgs& args, const SoftmaxKernels& kernels) : args_(args), kernels_(kernels) {
+    const int tasks = static_cast<int>(args.rows() * parts());
+    phase_tasks = {tasks, tasks, tasks};
+    workspace_bytes = 2 * static_cast<size_t>(tasks) * sizeof(float);
+    kernel = args.log ? "log_softmax" : "softmax";
+    why = "long rows in parts";
+  }
+
+  void run(const Buffers& b, int phase, int task, int) const override {
+    SoftmaxArgs args = args_;
+    args.x = b.inputs[0];
+    args.y = b.outputs[0];
+    const int64_t row = task / parts(), begin = task % parts() * kPart, end = std::min(args.length, begin + kPart);
+    auto* greatest = reinterpret_cast<float*>(b.workspace);
+    float* sums = greatest + phase_tasks[0];
+    if (phase == 0) {
+      greatest[task] = kernels_.greatest(args, row, begin, end);
+      return;
+    }
+    const float* of_row = greatest + row * parts();
+    const float top = *std::max_element(of_row, of_row + parts());
+    if (phase == 1) {
+      sums[task] = kernels_.sum(args, row, begin, end, top);
+      return;
+    }
+    float total = 0;
+    for (int64_t part = 0; part < parts(); ++part) total += sums[row * parts() + part];
+    kernels_.finish(args, row, begin, end, top, total);
+  }
+
+ private:
+  int64_t parts() const { return (args_.length + kPart - 1) / kPart; }
+
+  SoftmaxArgs args_;
+  const SoftmaxKernels& kernels_;
+};
+
 template <bool kLog>
 Result<std::unique_ptr<Step>> prepare_softmax(const PrepareContext& c) {
   const TensorType& type = c.in(0).type;
@@ -52,6 +94,8 @@ Result<std::unique_ptr<Step>> prepare_softmax(const PrepareContext& c) {
   args.x_type = args.y_type = type.dtype;
   args.log = kLog;
   const SoftmaxKernels& kernels = softmax_kernels(c.isa);
+  if (inner == 1 && outer >= 1 && outer <= kFewRows && args.length >= 2 * kPart)
+    return std::unique_ptr<Step>(std::make_unique<LongRows>(args, kernels));
   // Columns of one row are independent, so tasks may divide them too.
   const int64_t blocks = (inner + kColumns - 1) / kColumns, units = outer * blocks;
   const int tasks = task_count(units, static_cast<double>(args.length * std::min(inner, kColumns)) * 0.5, c.threads());

@@ -38,6 +38,12 @@ struct SoftmaxArgs {
 struct SoftmaxKernels {
   // Rows [row_begin, row_end) of args.rows(); with inner > 1 a row holds all its columns.
   void (*softmax)(const SoftmaxArgs& args, int64_t row_begin, int64_t row_end);
+
+  // A long row in parts [begin, end), for several threads: inner == 1, no mask. First the greatest t of each part; then, with the
+  // greatest of all, each part's sum of exponentials; then, with the sum of all, each part of y.
+  float (*greatest)(const SoftmaxArgs& args, int64_t row, int64_t begin, int64_t end);
+  float (*sum)(const SoftmaxArgs& args, int64_t row, int64_t begin, int64_t end, float greatest);
+  void (*finish)(const SoftmaxArgs& args, int64_t row, int64_t begin, int64_t end, float greatest, float sum);
 };
 
 const SoftmaxKernels& softmax_kernels(Isa isa);

@@ -144,9 +144,63 @@ void softmax(const SoftmaxArgs& args, int64_t row_begin, int64_t row_end) {
   });
 }
 
+// f(row's part of x, the same part of y) with their element types.
+template <typename F>
+OXPLOW_INLINE void with_part(const SoftmaxArgs& args, int64_t row, int64_t begin, F f) {
+  with_element(args.x_type, [&](auto in) {
+    with_element(args.y_type, [&](auto out) {
+      using In = decltype(in);
+      using Out = decltype(out);
+      const auto* x = static_cast<const In*>(args.x) + outer_offset(args, args.x_outer, row) + begin;
+      f(Row<In, false>{x, nullptr, F32::broadcast(args.scale)},
+        static_cast<Out*>(args.y) + outer_offset(args, args.y_outer, row) + begin);
+    });
+  });
+}
+
+// Whether exponentials wait in y for their factor.
+template <typename Out>
+constexpr bool kKept = __is_same(Out, float);
+
+float part_greatest(const SoftmaxArgs& args, int64_t row, int64_t begin, int64_t end) {
+  float result = 0;
+  with_part(args, row, begin, [&](const auto& part, auto*) { result = greatest_of(part, end - begin); });
+  return result;
+}
+
+float part_sum(const SoftmaxArgs& args, int64_t row, int64_t begin, int64_t end, float greatest) {
+  float result = 0;
+  with_part(args, row, begin, [&]<typename Out>(const auto& part, Out* y) {
+    const F32 top = F32::broadcast(greatest);
+    if constexpr (kKept<Out>) {
+      result =
+          args.log ? sum_exponentials<false>(part, end - begin, top, nullptr) : sum_exponentials<true>(part, end - begin, top, y);
+    } else {
+      result = sum_exponentials<false>(part, end - begin, top, nullptr);
+    }
+  });
+  return result;
+}
+
+void part_finish(const SoftmaxArgs& args, int64_t row, int64_t begin, int64_t end, float greatest, float sum) {
+  with_part(args, row, begin, [&]<typename Out>(const auto& part, Out* y) {
+    const F32 top = F32::broadcast(greatest);
+    if (args.log) {
+      const F32 less = log(F32::broadcast(sum));
+      return store_row<Out>(y, end - begin, [&](int64_t i, auto... count) { return part.load(i, count...) - top - less; });
+    }
+    const F32 factor = F32::broadcast(1 / sum);
+    if constexpr (kKept<Out>) {
+      store_row<Out>(y, end - begin, [&](int64_t i, auto... count) { return F32::load(y + i, count...) * factor; });
+    } else {
+      store_row<Out>(y, end - begin, [&](int64_t i, auto... count) { return exp(part.load(i, count...) - top) * factor; });
+    }
+  });
+}
+
 }  // namespace
 
 extern const SoftmaxKernels softmax_kernels;
-const SoftmaxKernels softmax_kernels = {softmax};
+const SoftmaxKernels softmax_kernels = {softmax, part_greatest, part_sum, part_finish};
 
 }  // namespace oxplow::OXPLOW_ISA

@@ -165,5 +165,39 @@ TEST(Softmax, ExtremesAndInPlace) {
   }
 }
 
+// A row in three parts gives what it gives whole, but for the order of its sum.
+TEST(Softmax, RowsInParts) {
+  constexpr int64_t kLength = 1000, kEnds[] = {0, 300, 301, kLength};
+  std::mt19937 rng(5);
+  std::vector<float> x(2 * kLength), whole(2 * kLength), parts(2 * kLength);
+  for (float& v : x) v = std::uniform_real_distribution<float>(-20, 20)(rng);
+  for (Isa isa : available_isas()) {
+    const SoftmaxKernels& kernels = softmax_kernels(isa);
+    for (bool log : {false, true}) {
+      SoftmaxArgs args;
+      args.outer[2] = 2;
+      args.length = args.x_outer[2] = args.y_outer[2] = kLength;
+      args.x = x.data();
+      args.scale = 0.5f;
+      args.log = log;
+      args.y = whole.data();
+      kernels.softmax(args, 0, 2);
+      args.y = parts.data();
+      for (int64_t row = 0; row < 2; ++row) {
+        float greatest = -INFINITY, sum = 0;
+        for (int part = 0; part < 3; ++part)
+          greatest = std::max(greatest, kernels.greatest(args, row, kEnds[part], kEnds[part + 1]));
+        for (int part = 0; part < 3; ++part) sum += kernels.sum(args, row, kEnds[part], kEnds[part + 1], greatest);
+        for (int part = 0; part < 3; ++part) kernels.finish(args, row, kEnds[part], kEnds[part + 1], greatest, sum);
+      }
+      for (size_t i = 0; i < x.size(); ++i) {
+        // Sums of 1000 terms in another order; their logarithm stands beside values of up to 30.
+        const float tolerance = log ? 64 * FLT_EPSILON : 64 * FLT_EPSILON * whole[i];
+        ASSERT_NEAR(parts[i], whole[i], tolerance) << name_of(isa) << " log " << log << " at " << i;
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace oxplow
