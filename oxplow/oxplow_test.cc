@@ -10,14 +10,25 @@
 
 #include "oxplow/formats/protobuf_writer.h"
 
+// Every allocation of this program is counted, except where a sanitizer has operators of its own (then the count stays 0).
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define OXPLOW_SANITIZER_ALLOCATES 1
+#endif
+#endif
+
 std::atomic<long> allocations{0};
-void* operator new(size_t size) {
+
+#ifndef OXPLOW_SANITIZER_ALLOCATES
+// Never inlined: g++ would pair a new it sees through with a delete it does not.
+[[gnu::noinline]] void* operator new(size_t size) {
   ++allocations;
-  if (void* memory = std::malloc(size)) return memory;
+  if (void* memory = std::malloc(size ? size : 1)) return memory;
   std::abort();
 }
-void operator delete(void* memory) noexcept { std::free(memory); }
-void operator delete(void* memory, size_t) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
+[[gnu::noinline]] void operator delete(void* memory, size_t) noexcept { std::free(memory); }
+#endif
 
 namespace {
 
