@@ -28,13 +28,22 @@ ValueId without_scale(const Graph& graph, ValueId id, float& scale) {
       if (!b) break;
       scale /= *b;
       id = node->inputs[0];
-    } else if (node->is("Transpose") && graph.producer(node->inputs[0], "Mul")) {
-      break;  // the scale below a transposition was sunk already
     } else {
       break;
     }
   }
   return id;
+}
+
+// The same for a scale in front of a transposition: the transposition of what was scaled.
+Result<ValueId> without_inner_scale(Graph& graph, Graph::NodeIterator at, ValueId id, float& scale) {
+  const Node* transpose = graph.producer(id, "Transpose");
+  if (!transpose) return id;
+  float inner_scale = 1;
+  const ValueId inner = without_scale(graph, transpose->inputs[0], inner_scale);
+  if (inner == transpose->inputs[0] || graph.shape(inner) != graph.shape(transpose->inputs[0])) return id;
+  scale *= inner_scale;
+  return graph.emit1(at, "Transpose", transpose->name, {inner}, transpose->attributes);
 }
 
 bool broadcasts_to_scores(const Graph& graph, ValueId mask, const Shape& scores) {
@@ -94,8 +103,10 @@ Result<bool> fuse_attention(Graph& graph, const PassContext&) {
   bool changed = false;
   for (auto it = graph.nodes.begin(); it != graph.nodes.end(); ++it) {
     if (!it->is("MatMul") || static_cast<size_t>(it->outputs[0]) >= uses.size()) continue;
-    const auto m = match(graph, *it, uses);
+    auto m = match(graph, *it, uses);
     if (!m) continue;
+    OXPLOW_ASSIGN(m->q, without_inner_scale(graph, it, m->q, m->scale));
+    OXPLOW_ASSIGN(m->k_transposed, without_inner_scale(graph, it, m->k_transposed, m->scale));
     OXPLOW_ASSIGN(const ValueId q, transposed(graph, it, m->q, {0, 2, 1, 3}));
     OXPLOW_ASSIGN(const ValueId k, transposed(graph, it, m->k_transposed, {0, 3, 1, 2}));
     OXPLOW_ASSIGN(const ValueId v, transposed(graph, it, m->v, {0, 2, 1, 3}));

@@ -298,6 +298,19 @@ TEST(FuseAttention, InEveryForm) {
   }
 }
 
+TEST(FuseAttention, ScaledBeforeTheTransposition) {
+  SmallGraph g;
+  const ValueId q = g.input("q", {DType::f32, Shape{1, 4, 2, 8}}), k = g.input("k", {DType::f32, Shape{1, 4, 2, 8}});
+  const ValueId v = g.input("v", {DType::f32, Shape{1, 2, 4, 8}}), half = g.constant(scalar_of_rank(0.5f, 0));
+  const ValueId scores =
+      g.op("MatMul", {g.transpose(g.op("Mul", {q, half}), {0, 2, 1, 3}), g.transpose(g.op("Mul", {half, k}), {0, 2, 3, 1})});
+  g.output(g.op("MatMul", {g.op("Softmax", {scores}), v}));
+  const Graph result = after(g.graph, {"fuse_attention", "tidy"});
+  EXPECT_EQ(histogram(result).find("Mul"), std::string::npos) << result.to_text();
+  const auto inputs = g.random_inputs();
+  expect_close(op_by_op(result, inputs)[0], op_by_op(g.graph, inputs)[0], 1e-5);
+}
+
 TEST(FuseAttention, ProbabilitiesThatOthersReadStay) {
   SmallGraph g;
   const ValueId q = g.input("q", {DType::f32, Shape{1, 2, 4, 8}});
