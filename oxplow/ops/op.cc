@@ -81,9 +81,12 @@ bool writes_any(const PrepareContext&, int) { return true; }
 int task_count(int64_t units, double nanoseconds, int threads) {
   if (threads == 1) return 1;
   constexpr double kShortest = 4000;  // ns: a claim costs about 50, waking a neighbour's cache lines some hundred
-  const double by_time = static_cast<double>(units) * nanoseconds / kShortest;
+  constexpr double kShare = 1000;     // of one task a thread: worth it from some barriers' time on
+  const double time = static_cast<double>(units) * nanoseconds;
+  const int64_t shares = std::min<int64_t>(static_cast<int64_t>(time / kShare), threads);
+  const int64_t wanted = std::max<int64_t>(static_cast<int64_t>(time / kShortest), shares);
   const int64_t most = std::min<int64_t>(units, int64_t{4} * threads);
-  return static_cast<int>(std::clamp<int64_t>(static_cast<int64_t>(by_time), 1, std::max<int64_t>(most, 1)));
+  return static_cast<int>(std::clamp<int64_t>(wanted, 1, std::max<int64_t>(most, 1)));
 }
 
 Range task_range(int64_t units, int tasks, int task) { return {units * task / tasks, units * (task + 1) / tasks}; }

@@ -27,7 +27,8 @@ struct Tile {
   int64_t columns = 0;  // that exist in the panel
   const Epilogue* epilogue = nullptr;
   float low = 0, high = 0;  // clip, when `plain`
-  bool plain = false;       // all columns of the tile exist, and the activation is none or clip
+  bool plain = false;       // finished in registers: the activation is none, clip or hard swish, the columns can be stored
+  bool hard_swish = false;
   bool resume = false;      // C holds the sums over an earlier part of k (f32 alone)
   bool unfinished = false;  // C is left holding sums
 };
@@ -206,6 +207,55 @@ OXPLOW_INLINE void store_sums(const Tile& t, const F32 (&sum)[kRows][kVectors]) 
   }
 }
 
+// Whether the last vector of a row can be stored in part at no cost.
+constexpr bool kMaskedTail = F32::kWidth == 16;
+
+// Bias, residual, activation and store of sums in registers; with kMaskedTail the last vector may have columns that do not exist.
+template <typename Out, int kRows, int kVectors>
+OXPLOW_INLINE void finish_in_registers(const Tile& t, F32 (&sum)[kRows][kVectors]) {
+  constexpr int kLast = kVectors - 1, kVectorBytes = F32::kWidth * Out::kBytes;
+  const int64_t last = t.columns - kLast * F32::kWidth;
+  const auto partial = [](int v) { return kMaskedTail && v == kLast; };
+  if (t.epilogue->bias != nullptr) {
+    OXPLOW_UNROLL for (int v = 0; v < kVectors; ++v) {
+      const float* p = t.epilogue->bias + t.column + v * F32::kWidth;
+      const F32 bias = partial(v) ? F32::load(p, last) : F32::load(p);
+      OXPLOW_UNROLL for (int i = 0; i < kRows; ++i) sum[i][v] = sum[i][v] + bias;
+    }
+  }
+  if (t.residual_delta != 0) {
+    OXPLOW_UNROLL for (int i = 0; i < kRows; ++i) {
+      const char* residual = like_pointer(t.out + i, t.residual_delta) + t.column * Out::kBytes;
+      OXPLOW_UNROLL for (int v = 0; v < kVectors; ++v) {
+        const char* p = residual + v * kVectorBytes;
+        sum[i][v] = sum[i][v] + (partial(v) ? Out::load(p, last) : Out::load(p));
+      }
+    }
+  }
+  if (t.hard_swish) {
+    const F32 none = F32::zero();
+    OXPLOW_UNROLL for (int i = 0; i < kRows; ++i) {
+      OXPLOW_UNROLL for (int v = 0; v < kVectors; ++v) sum[i][v] = activate<Activation::hard_swish>(sum[i][v], none, none);
+    }
+  } else {
+    const F32 low = F32::broadcast(t.low);
+    const F32 high = F32::broadcast(t.high);
+    OXPLOW_UNROLL for (int i = 0; i < kRows; ++i) {
+      OXPLOW_UNROLL for (int v = 0; v < kVectors; ++v) sum[i][v] = min(high, max(low, sum[i][v]));
+    }
+  }
+  OXPLOW_UNROLL for (int i = 0; i < kRows; ++i) {
+    char* out = t.out[i] + t.column * Out::kBytes;
+    OXPLOW_UNROLL for (int v = 0; v < kVectors; ++v) {
+      if (partial(v)) {
+        Out::store(sum[i][v], out + v * kVectorBytes, last);
+      } else {
+        Out::store(sum[i][v], out + v * kVectorBytes);
+      }
+    }
+  }
+}
+
 template <typename Product, typename Out, int kRows, int kVectors, int kPanelVectors>
 __attribute__((noinline)) void run_tile(const Tile& t) {
   F32 sum[kRows][kVectors];
@@ -224,28 +274,7 @@ __attribute__((noinline)) void run_tile(const Tile& t) {
     finish<Out>(t, sums, kRows, kVectors * F32::kWidth);
     return;
   }
-  if (t.epilogue->bias != nullptr) {
-    OXPLOW_UNROLL for (int v = 0; v < kVectors; ++v) {
-      const F32 bias = F32::load(t.epilogue->bias + t.column + v * F32::kWidth);
-      OXPLOW_UNROLL for (int i = 0; i < kRows; ++i) sum[i][v] = sum[i][v] + bias;
-    }
-  }
-  if (t.residual_delta != 0) {
-    OXPLOW_UNROLL for (int i = 0; i < kRows; ++i) {
-      const char* residual = like_pointer(t.out + i, t.residual_delta) + t.column * Out::kBytes;
-      OXPLOW_UNROLL for (int v = 0; v < kVectors; ++v) {
-        sum[i][v] = sum[i][v] + Out::load(residual + v * F32::kWidth * Out::kBytes);
-      }
-    }
-  }
-  const F32 low = F32::broadcast(t.low);
-  const F32 high = F32::broadcast(t.high);
-  OXPLOW_UNROLL for (int i = 0; i < kRows; ++i) {
-    char* out = t.out[i] + t.column * Out::kBytes;
-    OXPLOW_UNROLL for (int v = 0; v < kVectors; ++v) {
-      Out::store(min(high, max(low, sum[i][v])), out + v * F32::kWidth * Out::kBytes);
-    }
-  }
+  finish_in_registers<Out>(t, sum);
 }
 
 // run_tile of every size up to kRows x kVectors: tiles[rows - 1][vectors - 1].
@@ -337,7 +366,8 @@ OXPLOW_INLINE void run_block(Tile t, const Rows<kCapacity>& rows, int64_t count,
   const int64_t tiles = (count + kRows - 1) / kRows;
   const Epilogue& epilogue = *t.epilogue;
   const bool clip = epilogue.activation == Activation::clip;
-  const bool simple = epilogue.activation == Activation::none || clip;
+  t.hard_swish = epilogue.activation == Activation::hard_swish;
+  const bool simple = epilogue.activation == Activation::none || clip || t.hard_swish;
   t.low = clip ? epilogue.alpha : -__builtin_inff();
   t.high = clip ? epilogue.beta : __builtin_inff();
   t.residual_delta = epilogue.residual != nullptr ? Rows<kCapacity>::kResidualDelta : 0;
@@ -349,7 +379,7 @@ OXPLOW_INLINE void run_block(Tile t, const Rows<kCapacity>& rows, int64_t count,
     t.column = panel * kColumns;
     t.columns = panels.n - t.column < kColumns ? panels.n - t.column : kColumns;
     const int64_t vectors = (t.columns + F32::kWidth - 1) / F32::kWidth;
-    t.plain = simple && t.columns == vectors * F32::kWidth;
+    t.plain = simple && (kMaskedTail || t.columns == vectors * F32::kWidth);
     for (int64_t part = 0; part < parts.count; ++part) {
       parts.set(part, &t);
       t.panel = packed + parts.before(part) * kColumns * 4;
