@@ -15,7 +15,9 @@ constexpr int64_t kWidth = F32::kWidth;
 // Pixels of a register block: 7 divides the widths 7, 14, 28, 56, 112 of the usual networks, and with 7 weights and one input
 // fits 16 registers.
 constexpr int kPixels = 7;
-// A stretch of a row is done for this many channels before the next, so that lines are read in runs.
+// Kernels of more rows read each line so often that it should stay in L1: so many channels of all rows are done before the next.
+// Smaller ones do all channels of a few pixels, which the processor's own prefetcher follows best.
+constexpr int64_t kFewRows = 5;
 constexpr int64_t kChannelRun = 4 * kWidth;
 
 // Everything that a block of pixels of one vector of channels needs; x, y and residual at its first pixel.
@@ -165,8 +167,9 @@ void run_row(const DepthwiseArgs& args, Block<T> block, int64_t channels) {
 template <int kKernel, int kStride, typename T>
 void run_rows(const DepthwiseArgs& args, int64_t row_begin, int64_t row_end, int64_t channel_begin, int64_t channel_end) {
   const T* residual = static_cast<const T*>(args.epilogue.residual);
-  for (int64_t c = channel_begin; c < channel_end; c += kChannelRun) {
-    const int64_t channels = channel_end - c < kChannelRun ? channel_end - c : kChannelRun;
+  const int64_t run = args.kernel_h <= kFewRows ? channel_end - channel_begin : kChannelRun;
+  for (int64_t c = channel_begin; c < channel_end; c += run) {
+    const int64_t channels = channel_end - c < run ? channel_end - c : run;
     for (int64_t row = row_begin; row < row_end; ++row) {
       const int64_t n = row / args.out_h;
       const int64_t i = row % args.out_h;
