@@ -90,6 +90,55 @@ Result<ReduceArgs> reduce_args(const PrepareContext& c, ReduceOp op) {
   return args;
 }
 
+// Columns of many rows in two phases: parts of the rows, then the parts. So a thread reads the rows that it wrote, not its columns of
+// everybody's. The parts are of equal size, so that the mean of their means is the mean.
+class ReduceInParts final : public Step {
+ public:
+  ReduceInParts(const ReduceArgs& args, int axis, int parts, const ReduceKernels& kernels)
+      : args_(args), axis_(axis), parts_(parts), kernels_(kernels) {
+    phase_tasks = {parts, 1};
+    workspace_bytes = static_cast<size_t>(parts * args.results()) * sizeof(float);
+    kernel = "reduce " + std::string(name_of(args.op)) + " in parts";
+    why = "columns of many rows";
+  }
+
+  // Into how many, for the reduced axis with the most: as many as divide it, few enough to be long; 1: not worth it.
+  static int parts_of(const ReduceArgs& args, int axis) {
+    const bool sums = args.op == ReduceOp::sum || args.op == ReduceOp::mean;
+    const bool one = args.outer[0] * args.outer[1] * args.outer[2] == 1;
+    const int64_t rows = args.reduced[0] * args.reduced[1] * args.reduced[2];
+    if (!sums || !one || args.inner <= 1 || rows < 128) return 1;
+    for (int parts = 16; parts > 3; --parts) {
+      if (args.reduced[axis] % parts == 0) return parts;
+    }
+    return 1;
+  }
+
+  void run(const Buffers& b, int phase, int task, int) const override {
+    ReduceArgs args = args_;
+    float* partial = reinterpret_cast<float*>(b.workspace);
+    args.x = b.inputs[0];
+    args.y = b.outputs[0];
+    if (phase == 0) {
+      args.reduced[axis_] /= parts_;
+      args.x = b.in<std::byte>(0) + task * args.reduced[axis_] * args.x_reduced[axis_] * (bits_of(args.x_type) / 8);
+      args.y = partial + task * args.inner;
+      args.y_type = DType::f32;
+    } else {
+      for (int i = 0; i < kMaxReduceDims; ++i) args.reduced[i] = i == axis_ ? parts_ : 1;
+      args.x_reduced[axis_] = args.inner;
+      args.x = partial;
+      args.x_type = DType::f32;
+    }
+    kernels_.reduce(args, 0, args.inner);
+  }
+
+ private:
+  ReduceArgs args_;
+  int axis_, parts_;
+  const ReduceKernels& kernels_;
+};
+
 template <ReduceOp kOp>
 Result<std::unique_ptr<Step>> prepare_reduce(const PrepareContext& c) {
   if (!is_float(c.in(0).type.dtype) || c.in(0).type.dtype == DType::f64) {
@@ -102,6 +151,9 @@ Result<std::unique_ptr<Step>> prepare_reduce(const PrepareContext& c) {
   const int64_t units = (results + grain - 1) / grain;
   const int tasks = task_count(units, static_cast<double>(each * grain) * 0.1, c.threads());
   const ReduceKernels& kernels = reduce_kernels(c.isa);
+  const auto longest = static_cast<int>(std::max_element(args.reduced, args.reduced + kMaxReduceDims) - args.reduced);
+  if (const int parts = ReduceInParts::parts_of(args, longest); parts > 1)
+    return std::unique_ptr<Step>(std::make_unique<ReduceInParts>(args, longest, parts, kernels));
   auto step = make_step("reduce " + std::string(name_of(kOp)), tasks,
                         [args, &kernels, units, results, grain, tasks](const Buffers& b, int task, int) {
                           ReduceArgs bound = args;
