@@ -172,19 +172,23 @@ class DirectConv final : public ConvStep {
 
   // Tasks are pixel_parts x panel_parts, the panels of one part of the pixels next to each other. Cuts by pixels while a thread
   // has enough of them to multiply longer by a panel of weights than the panel takes to arrive: so a thread finds what it reads
-  // in its own cache, having written it in the layer before. Else by panels, so that no weight is read twice.
+  // in its own cache, having written it in the layer before. Else by panels, so that no weight is read twice, if they share out
+  // evenly.
   void split(int threads) {
     constexpr int64_t kEnoughPixels = 48;
     constexpr int64_t kManyPixels = 192;          // enough to read all weights once for them
     constexpr int64_t kSmallWeights = 512 << 10;  // bytes that stay in L2 from one part of the pixels to the next
     const int64_t weights = args_.kernel_h * args_.kernel_w * args_.in_channels * args_.out_channels;
     const double flops = 2.0 * static_cast<double>(pixels_ * weights);
-    const int tasks = groups_ > 1 ? 1 : task_count(1 << 20, flops / 200 / (1 << 20), threads);
+    const double weight_ns = static_cast<double>(weights * element_) / 20;
+    const int tasks = groups_ > 1 ? 1 : task_count(1 << 20, std::max(flops / 200, weight_ns) / (1 << 20), threads);
     const int64_t tiles = std::max<int64_t>(1, pixels_ / kernel_.tile_pixels);
     int64_t pixel_parts = 1;
     if (tasks >= threads && pixels_ >= kEnoughPixels * threads) {
       const bool small = weights * element_ <= kSmallWeights;
       pixel_parts = small ? tasks : std::clamp<int64_t>(pixels_ / kManyPixels / threads * threads, threads, tasks);
+    } else if (tasks >= threads && panels_ < 4 * threads && tiles >= threads) {
+      pixel_parts = threads;
     }
     pixel_parts_ = static_cast<int>(std::min<int64_t>(tiles, pixel_parts));
     panel_parts_ =
@@ -193,12 +197,13 @@ class DirectConv final : public ConvStep {
     tasks_ = static_cast<int>(groups_) * pixel_parts_ * panel_parts_;
   }
 
-  // Whole rows where there are enough, else whole tiles.
+  // Whole rows where there are enough, else as the pixels share out: tiles are balanced inside.
   Range pixel_range(int part) const {
     const int64_t rows = args_.batch * args_.out_h;
-    const int64_t unit = rows >= 2 * pixel_parts_ && args_.out_w > 0 ? args_.out_w : kernel_.tile_pixels;
-    const Range units = task_range((pixels_ + unit - 1) / unit, pixel_parts_, part);
-    return {std::min(units.begin * unit, pixels_), std::min(units.end * unit, pixels_)};
+    const bool whole_rows = rows >= 2 * pixel_parts_ && rows % pixel_parts_ == 0;
+    const int64_t unit = whole_rows ? args_.out_w : 1;
+    const Range units = task_range(pixels_ / std::max<int64_t>(unit, 1), pixel_parts_, part);
+    return {units.begin * unit, units.end * unit};
   }
 
   void pack_part(const float* w, int64_t part, void* packed) const {
@@ -283,9 +288,15 @@ class DepthwiseConv final : public ConvStep {
     rows_ = args_.batch * args_.out_h;
     blocks_ = (args_.channels + k.channel_block - 1) / k.channel_block;
     const double row_ns = static_cast<double>(args_.out_w * args_.channels * args_.kernel_h * args_.kernel_w) / 20;
-    const int tasks = task_count(rows_ * blocks_, row_ns / static_cast<double>(blocks_), c.threads());
-    row_parts_ = static_cast<int>(std::min<int64_t>(rows_, tasks));
-    block_parts_ = static_cast<int>(std::min<int64_t>(blocks_, (tasks + row_parts_ - 1) / std::max(row_parts_, 1)));
+    const int64_t tasks = task_count(rows_ * blocks_, row_ns / static_cast<double>(blocks_), c.threads());
+    // By rows as the layers around, but by channels where most rows of the input would be read by two threads.
+    if (rows_ * args_.stride_h >= args_.kernel_h * c.threads()) {
+      row_parts_ = part_count(tasks, rows_);
+      block_parts_ = part_count((tasks + row_parts_ - 1) / row_parts_, blocks_);
+    } else {
+      block_parts_ = part_count(tasks, blocks_);
+      row_parts_ = part_count((tasks + block_parts_ - 1) / block_parts_, rows_);
+    }
     phase_tasks = {row_parts_ * block_parts_};
     kernel = k.name;
   }

@@ -66,14 +66,13 @@ GemmSplit split_gemm(int64_t m, int64_t n, int64_t k, const GemmKernel& kernel, 
   const double flops = 2.0 * static_cast<double>(m * n * k);
   const double weight_ns = static_cast<double>(n * k) * 4 / 20;  // few rows: reading the weights is the work
   const int tasks = task_count(1 << 20, std::max(flops / 200, weight_ns) / (1 << 20), threads);
-  const auto parts = [](int64_t wanted, int64_t most) { return static_cast<int>(std::clamp<int64_t>(wanted, 1, most)); };
   GemmSplit split;
   if (tasks >= threads && m >= enough_rows * threads) {
     // As many parts for each thread, so that all begin on rows of their own.
-    split.row_parts = parts(std::min<int64_t>(m / enough_rows, tasks) / threads * threads, tiles);
+    split.row_parts = part_count(std::min<int64_t>(m / enough_rows, tasks) / threads * threads, tiles);
   }
-  split.panel_parts = parts((tasks + split.row_parts - 1) / split.row_parts, panels);
-  if (split.row_parts == 1) split.row_parts = parts((tasks + split.panel_parts - 1) / split.panel_parts, tiles);
+  split.panel_parts = part_count((tasks + split.row_parts - 1) / split.row_parts, panels);
+  if (split.row_parts == 1) split.row_parts = part_count((tasks + split.panel_parts - 1) / split.panel_parts, tiles);
   return split;
 }
 

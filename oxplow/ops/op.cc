@@ -89,6 +89,10 @@ int task_count(int64_t units, double nanoseconds, int threads) {
   return static_cast<int>(std::clamp<int64_t>(wanted, 1, std::max<int64_t>(most, 1)));
 }
 
+int part_count(int64_t wanted, int64_t units) {
+  return static_cast<int>(std::clamp<int64_t>(wanted, 1, std::max<int64_t>(units, 1)));
+}
+
 Range task_range(int64_t units, int tasks, int task) { return {units * task / tasks, units * (task + 1) / tasks}; }
 
 }  // namespace oxplow

@@ -175,8 +175,10 @@ std::unique_ptr<Step> make_step(std::string kernel, int tasks, F body) {
 }
 
 // How many tasks to cut `units` of work into, each unit costing about `nanoseconds`: enough for every thread to have several
-// (stealing evens out), none shorter than a few microseconds.
+// (stealing evens out) of some microseconds, or one of a single microsecond.
 int task_count(int64_t units, double nanoseconds, int threads);
+// `wanted` parts, but at least one and no more than there are units to share.
+int part_count(int64_t wanted, int64_t units);
 // The part of [0, units) that task `task` of `tasks` has.
 struct Range {
   int64_t begin, end;
