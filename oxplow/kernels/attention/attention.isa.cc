@@ -6,9 +6,6 @@
 #include "oxplow/kernels/simd/math.h"
 #include "oxplow/kernels/simd/storage.h"
 
-#define OXPLOW_TEXT_(x) #x
-#define OXPLOW_TEXT(x) OXPLOW_TEXT_(x)
-
 namespace oxplow::OXPLOW_ISA {
 
 extern const AttentionKernels attention_kernels;

@@ -25,8 +25,6 @@ const ConvKernels& conv_kernels(Isa isa) { return best_of<ConvKernels>(kTiers, i
 
 namespace {
 
-int64_t rounded_up(int64_t n, int64_t unit) { return (n + unit - 1) / unit * unit; }
-
 // GFLOP/s of a 1x1 convolution that stays in L2; 1 where there is no memory to measure with.
 double rate_of(const ConvKernel& kernel) {
   ConvArgs args;
@@ -50,19 +48,13 @@ double rate_of(const ConvKernel& kernel) {
 }  // namespace
 
 const ConvKernel* find_conv(Isa isa, DType x, DType y, int64_t in_channels, int64_t out_channels) {
-  const ConvKernel* best = nullptr;
-  for (const ConvKernel& kernel : conv_kernels(isa).kernels) {
-    if (kernel.x != x || kernel.y != y || in_channels % kernel.channel_multiple != 0) continue;
-    if (best != nullptr) {
-      const auto cost = [out_channels](const ConvKernel& candidate) {
-        return static_cast<double>(rounded_up(out_channels, candidate.panel_channels)) / rate_of(candidate);
-      };
-      // Within the noise of measuring, the list's order decides.
-      if (cost(kernel) >= 0.97 * cost(*best)) continue;
-    }
-    best = &kernel;
-  }
-  return best;
+  return fastest(
+      conv_kernels(isa).kernels,
+      [&](const ConvKernel& kernel) { return kernel.x == x && kernel.y == y && in_channels % kernel.channel_multiple == 0; },
+      [&](const ConvKernel& kernel) {
+        return round_up(static_cast<size_t>(out_channels), static_cast<size_t>(kernel.panel_channels));
+      },
+      rate_of);
 }
 
 }  // namespace oxplow

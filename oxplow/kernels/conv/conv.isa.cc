@@ -12,64 +12,34 @@ namespace {
 
 constexpr int64_t kBlockBytes = F32::kWidth == 16 ? 512 << 10 : 192 << 10;
 
-// Panels of kColumns output channels, `element` bytes a weight.
-template <int kColumns>
-size_t packed_bytes(const ConvArgs& args, size_t element) {
+// Panels of kColumns output channels; weights are float, or uint16_t for bf16.
+template <typename Weight, int kColumns>
+size_t packed_bytes(const ConvArgs& args) {
   const int64_t k = args.kernel_h * args.kernel_w * args.in_channels;
-  return static_cast<size_t>((args.out_channels + kColumns - 1) / kColumns * kColumns * k) * element;
+  return static_cast<size_t>((args.out_channels + kColumns - 1) / kColumns * kColumns * k) * sizeof(Weight);
 }
 
-template <int kColumns>
-size_t packed_bytes_f32(const ConvArgs& args) {
-  return packed_bytes<kColumns>(args, sizeof(float));
-}
-
-// Panels are [kernel_h][kernel_w][in_channels][kColumns].
-template <int kColumns>
-void pack_f32(const float* w, int64_t out_stride, int64_t in_stride, int64_t row_stride, int64_t column_stride,
-              int64_t in_channels_given, const ConvArgs& args, int64_t panel_begin, int64_t panel_end, void* packed) {
-  const int64_t tap_floats = args.in_channels * kColumns;
-  float* out = static_cast<float*>(packed) + panel_begin * args.kernel_h * args.kernel_w * tap_floats;
+// Panels are [kernel_h][kernel_w][in_channels / unit][kColumns][unit]; a unit is 4 bytes.
+template <typename Weight, int kColumns>
+void pack(const float* w, int64_t out_stride, int64_t in_stride, int64_t row_stride, int64_t column_stride,
+          int64_t in_channels_given, const ConvArgs& args, int64_t panel_begin, int64_t panel_end, void* packed) {
+  constexpr int64_t kUnit = 4 / sizeof(Weight);
+  const int64_t written = (in_channels_given + kUnit - 1) / kUnit * kUnit * kColumns;
+  const int64_t tap_weights = args.in_channels * kColumns;
+  Weight* out = static_cast<Weight*>(packed) + panel_begin * args.kernel_h * args.kernel_w * tap_weights;
   for (int64_t panel = panel_begin; panel < panel_end; ++panel) {
     const int64_t first = panel * kColumns;
     const int64_t columns = args.out_channels - first < kColumns ? args.out_channels - first : kColumns;
     for (int64_t r = 0; r < args.kernel_h; ++r) {
       for (int64_t s = 0; s < args.kernel_w; ++s) {
         const float* tap = w + first * out_stride + r * row_stride + s * column_stride;
-        pack_panel_f32<kColumns>(tap, in_stride, out_stride, in_channels_given, columns, out);
-        for (int64_t i = in_channels_given * kColumns; i < tap_floats; ++i) out[i] = 0;
-        out += tap_floats;
+        pack_panel<kColumns>(tap, in_stride, out_stride, in_channels_given, columns, out);
+        for (int64_t i = written; i < tap_weights; ++i) out[i] = 0;
+        out += tap_weights;
       }
     }
   }
 }
-
-#if defined(__AVX512BF16__)
-template <int kColumns>
-size_t packed_bytes_bf16(const ConvArgs& args) {
-  return packed_bytes<kColumns>(args, sizeof(uint16_t));
-}
-
-// Panels are [kernel_h][kernel_w][in_channels / 2][kColumns][2].
-template <int kColumns>
-void pack_bf16(const float* w, int64_t out_stride, int64_t in_stride, int64_t row_stride, int64_t column_stride,
-               int64_t in_channels_given, const ConvArgs& args, int64_t panel_begin, int64_t panel_end, void* packed) {
-  const int64_t tap = args.in_channels * kColumns;
-  uint16_t* out = static_cast<uint16_t*>(packed) + panel_begin * args.kernel_h * args.kernel_w * tap;
-  for (int64_t panel = panel_begin; panel < panel_end; ++panel) {
-    const int64_t first = panel * kColumns;
-    const int64_t columns = args.out_channels - first < kColumns ? args.out_channels - first : kColumns;
-    for (int64_t r = 0; r < args.kernel_h; ++r) {
-      for (int64_t s = 0; s < args.kernel_w; ++s) {
-        pack_panel_bf16<kColumns>(w + first * out_stride + r * row_stride + s * column_stride, in_stride, out_stride,
-                                  in_channels_given, columns, out);
-        for (int64_t i = (in_channels_given + 1) / 2 * 2 * kColumns; i < tap; ++i) out[i] = 0;
-        out += tap;
-      }
-    }
-  }
-}
-#endif
 
 // The taps as runs of contiguous units. Where pixels touch, a row of taps is one run.
 void describe_taps(const ConvArgs& args, int64_t element, Tile* t) {
@@ -213,9 +183,6 @@ void run_amx(const ConvArgs& args, int64_t pixel_begin, int64_t pixel_end, int64
 
 #endif
 
-#define OXPLOW_TEXT_(x) #x
-#define OXPLOW_TEXT(x) OXPLOW_TEXT_(x)
-
 #define OXPLOW_CONV_F32(rows, columns)                                 \
   {"conv_f32_f32_f32_" #rows "x" #columns "_" OXPLOW_TEXT(OXPLOW_ISA), \
    DType::f32,                                                         \
@@ -224,8 +191,8 @@ void run_amx(const ConvArgs& args, int64_t pixel_begin, int64_t pixel_end, int64
    rows,                                                               \
    columns,                                                            \
    1,                                                                  \
-   packed_bytes_f32<columns>,                                          \
-   pack_f32<columns>,                                                  \
+   packed_bytes<float, columns>,                                       \
+   pack<float, columns>,                                               \
    run<F32Product, F32Out, rows, columns / F32::kWidth>}
 #define OXPLOW_CONV_BF16(rows, columns)                                   \
   {"conv_bf16_bf16_bf16_" #rows "x" #columns "_" OXPLOW_TEXT(OXPLOW_ISA), \
@@ -235,8 +202,8 @@ void run_amx(const ConvArgs& args, int64_t pixel_begin, int64_t pixel_end, int64
    rows,                                                                  \
    columns,                                                               \
    2,                                                                     \
-   packed_bytes_bf16<columns>,                                            \
-   pack_bf16<columns>,                                                    \
+   packed_bytes<uint16_t, columns>,                                       \
+   pack<uint16_t, columns>,                                               \
    run<Bf16Product, Bf16Out, rows, columns / F32::kWidth>}
 
 constexpr ConvKernel kKernels[] = {
@@ -253,7 +220,7 @@ constexpr ConvKernel kKernels[] = {
 #endif
 #if defined(__AMX_BF16__)
     {"conv_bf16_bf16_bf16_32x32_amx", DType::bf16, DType::bf16, DType::bf16, 2 * kAmxRows, kAmxColumns, 2,
-     packed_bytes_bf16<kAmxColumns>, pack_bf16<kAmxColumns>, run_amx<Bf16Out>},
+     packed_bytes<uint16_t, kAmxColumns>, pack<uint16_t, kAmxColumns>, run_amx<Bf16Out>},
 #elif defined(__AVX512BF16__)
     OXPLOW_CONV_BF16(6, 64),
     OXPLOW_CONV_BF16(14, 32),

@@ -234,7 +234,7 @@ OXPLOW_INLINE void amx_multiply(int64_t vectors, const AmxProduct& p, const char
 // Computes a block x panels, inside an AmxTiles.
 template <typename Out, bool kTail>
 __attribute__((noinline)) void amx_run_block(const AmxProduct& p, const AmxBlock& block, const Panels& panels) {
-  alignas(64) float sums[2][2 * kAmxRows * kAmxColumns];
+  alignas(64) float sums[2 * kAmxRows * kAmxColumns];  // what is pending is finished before they are written again
   AmxPending pending;
   Tile& t = pending.t;
   t.epilogue = p.epilogue;
@@ -249,26 +249,25 @@ __attribute__((noinline)) void amx_run_block(const AmxProduct& p, const AmxBlock
   const int64_t share = (panels.stride / pairs + 63) / 64 * 64;
   int64_t prefetch_step = steps == 0 ? 0 : (share / steps + 63) / 64 * 64;
   if (prefetch_step > 1024) prefetch_step = 1024;
-  int side = 0;
   for (int64_t panel = panels.begin; panel < panels.end; ++panel) {
     const char* b = panels.packed + panel * panels.stride;
     const char* next = panels.packed + (panel + 1 < panels.end ? panel + 1 : panels.begin) * panels.stride;
     const int64_t column = panel * kAmxColumns;
     const int64_t columns = panels.n - column < kAmxColumns ? panels.n - column : kAmxColumns;
     const int64_t vectors = columns > 16 ? 2 : 1;
-    for (int i = 0; i < block.tiles; i += 2, side ^= 1) {
+    for (int i = 0; i < block.tiles; i += 2) {
       const bool pair = i + 1 < block.tiles;
       const AmxAhead ahead{next + i / 2 * share, prefetch_step};
       if (pair) {
-        amx_multiply<Out, kTail, 2>(vectors, p, block.a[i], block.a[i + 1], b, ahead, pending, rows_a_step, sums[side]);
+        amx_multiply<Out, kTail, 2>(vectors, p, block.a[i], block.a[i + 1], b, ahead, pending, rows_a_step, sums);
       } else {
-        amx_multiply<Out, kTail, 1>(vectors, p, block.a[i], nullptr, b, ahead, pending, rows_a_step, sums[side]);
+        amx_multiply<Out, kTail, 1>(vectors, p, block.a[i], nullptr, b, ahead, pending, rows_a_step, sums);
       }
       t.column = column;
       t.columns = columns;
       t.plain = simple && columns == kAmxColumns;
       pending.out = block.c + i * p.rows;
-      pending.sums = sums[side];
+      pending.sums = sums;
       pending.row = 0;
       pending.rows = pair ? 2 * p.rows : p.rows;
     }

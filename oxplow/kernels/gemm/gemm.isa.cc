@@ -15,41 +15,22 @@ constexpr int64_t kBlockRows = 504;
 constexpr int64_t kBlockBytes = F32::kWidth == 16 ? 512 << 10 : 192 << 10;
 constexpr int64_t kPartOfK = 1024;
 
-template <int kVectors>
-size_t packed_bytes_f32(int64_t k, int64_t n) {
-  constexpr int64_t kColumns = kVectors * F32::kWidth;
-  return static_cast<size_t>((n + kColumns - 1) / kColumns * kColumns * k) * sizeof(float);
+// Weights are float, or uint16_t for bf16.
+template <typename Weight, int kColumns>
+size_t packed_bytes(int64_t k, int64_t n) {
+  return static_cast<size_t>((n + kColumns - 1) / kColumns * kColumns * k) * sizeof(Weight);
 }
 
-template <int kVectors>
-void pack_f32(const float* b, int64_t row_stride, int64_t column_stride, int64_t k, int64_t n, int64_t panel_begin,
-              int64_t panel_end, void* packed) {
-  constexpr int64_t kColumns = kVectors * F32::kWidth;
+template <typename Weight, int kColumns>
+void pack(const float* b, int64_t row_stride, int64_t column_stride, int64_t k, int64_t n, int64_t panel_begin, int64_t panel_end,
+          void* packed) {
   for (int64_t panel = panel_begin; panel < panel_end; ++panel) {
     const int64_t column = panel * kColumns;
     const int64_t columns = n - column < kColumns ? n - column : kColumns;
-    pack_panel_f32<kColumns>(b + column * column_stride, row_stride, column_stride, k, columns,
-                             static_cast<float*>(packed) + panel * kColumns * k);
+    pack_panel<kColumns>(b + column * column_stride, row_stride, column_stride, k, columns,
+                         static_cast<Weight*>(packed) + panel * kColumns * k);
   }
 }
-
-#if defined(__AVX512BF16__)
-template <int kColumns>
-size_t packed_bytes_bf16(int64_t k, int64_t n) {
-  return static_cast<size_t>((n + kColumns - 1) / kColumns * kColumns * k) * sizeof(uint16_t);
-}
-
-template <int kColumns>
-void pack_bf16(const float* b, int64_t row_stride, int64_t column_stride, int64_t k, int64_t n, int64_t panel_begin,
-               int64_t panel_end, void* packed) {
-  for (int64_t panel = panel_begin; panel < panel_end; ++panel) {
-    const int64_t column = panel * kColumns;
-    pack_panel_bf16<kColumns>(b + column * column_stride, row_stride, column_stride, k,
-                              n - column < kColumns ? n - column : kColumns,
-                              static_cast<uint16_t*>(packed) + panel * kColumns * k);
-  }
-}
-#endif
 
 // Sums over a part of k can wait in C if it is f32 and not the residual as well.
 bool can_split_k(const GemmArgs& args, int64_t rows, int64_t row_bytes) {
@@ -121,8 +102,6 @@ void run_amx(const GemmArgs& args, int64_t row_begin, int64_t row_end, int64_t p
 }
 #endif
 
-#define OXPLOW_TEXT_(x) #x
-#define OXPLOW_TEXT(x) OXPLOW_TEXT_(x)
 #define OXPLOW_GEMM_F32(rows, columns)                                 \
   {"gemm_f32_f32_f32_" #rows "x" #columns "_" OXPLOW_TEXT(OXPLOW_ISA), \
    DType::f32,                                                         \
@@ -131,8 +110,8 @@ void run_amx(const GemmArgs& args, int64_t row_begin, int64_t row_end, int64_t p
    rows,                                                               \
    columns,                                                            \
    1,                                                                  \
-   packed_bytes_f32<columns / F32::kWidth>,                            \
-   pack_f32<columns / F32::kWidth>,                                    \
+   packed_bytes<float, columns>,                                       \
+   pack<float, columns>,                                               \
    run<F32Product, F32Out, rows, columns / F32::kWidth>}
 
 #define OXPLOW_GEMM_BF16(c, Out, rows, columns)                             \
@@ -143,8 +122,8 @@ void run_amx(const GemmArgs& args, int64_t row_begin, int64_t row_end, int64_t p
    rows,                                                                    \
    columns,                                                                 \
    2,                                                                       \
-   packed_bytes_bf16<columns>,                                              \
-   pack_bf16<columns>,                                                      \
+   packed_bytes<uint16_t, columns>,                                         \
+   pack<uint16_t, columns>,                                                 \
    run<Bf16Product, Out, rows, columns / F32::kWidth>}
 
 constexpr GemmKernel kKernels[] = {
@@ -160,10 +139,10 @@ constexpr GemmKernel kKernels[] = {
     OXPLOW_GEMM_F32(8, 8),
 #endif
 #if defined(__AMX_BF16__)
-    {"gemm_bf16_bf16_bf16_32x32_amx", DType::bf16, DType::bf16, DType::bf16, 32, kAmxColumns, 2, packed_bytes_bf16<kAmxColumns>,
-     pack_bf16<kAmxColumns>, run_amx<Bf16Out>},
-    {"gemm_bf16_bf16_f32_32x32_amx", DType::bf16, DType::bf16, DType::f32, 32, kAmxColumns, 2, packed_bytes_bf16<kAmxColumns>,
-     pack_bf16<kAmxColumns>, run_amx<F32Out>},
+    {"gemm_bf16_bf16_bf16_32x32_amx", DType::bf16, DType::bf16, DType::bf16, 32, kAmxColumns, 2,
+     packed_bytes<uint16_t, kAmxColumns>, pack<uint16_t, kAmxColumns>, run_amx<Bf16Out>},
+    {"gemm_bf16_bf16_f32_32x32_amx", DType::bf16, DType::bf16, DType::f32, 32, kAmxColumns, 2,
+     packed_bytes<uint16_t, kAmxColumns>, pack<uint16_t, kAmxColumns>, run_amx<F32Out>},
 #elif defined(__AVX512BF16__)
     OXPLOW_GEMM_BF16(bf16, Bf16Out, 6, 64),
     OXPLOW_GEMM_BF16(f32, F32Out, 6, 64),

@@ -9,8 +9,7 @@ namespace oxplow::OXPLOW_ISA {
 
 // One panel: out[k][column] = b[k * row_stride + column * column_stride] for column < columns, zero up to kColumns.
 template <int kColumns>
-OXPLOW_INLINE void pack_panel_f32(const float* b, int64_t row_stride, int64_t column_stride, int64_t k, int64_t columns,
-                                  float* out) {
+OXPLOW_INLINE void pack_panel(const float* b, int64_t row_stride, int64_t column_stride, int64_t k, int64_t columns, float* out) {
   if (column_stride == 1) {
     for (int64_t i = 0; i < k; ++i) {
       for (int64_t j = 0; j < kColumns; j += F32::kWidth) {
@@ -37,12 +36,12 @@ OXPLOW_INLINE void pack_panel_f32(const float* b, int64_t row_stride, int64_t co
 // One panel of pairs: out[k / 2][column][k % 2], rounded to bf16; columns past `columns` are zero, and so is the pair of a last odd
 // k.
 template <int kColumns>
-OXPLOW_INLINE void pack_panel_bf16(const float* b, int64_t row_stride, int64_t column_stride, int64_t k, int64_t columns,
-                                   uint16_t* out) {
+OXPLOW_INLINE void pack_panel(const float* b, int64_t row_stride, int64_t column_stride, int64_t k, int64_t columns,
+                              uint16_t* out) {
   float block[8 * kColumns];  // eight k, so that lines of a column are read whole
   for (int64_t i = 0; i < k; i += 8) {
     const int64_t count = k - i < 8 ? k - i : 8;
-    pack_panel_f32<kColumns>(b + i * row_stride, row_stride, column_stride, count, columns, block);
+    pack_panel<kColumns>(b + i * row_stride, row_stride, column_stride, count, columns, block);
     if (count % 2 != 0) {
       for (int64_t j = 0; j < kColumns; ++j) block[count * kColumns + j] = 0;
     }

@@ -24,6 +24,10 @@
 
 #define OXPLOW_INLINE inline __attribute__((always_inline))
 
+// A macro's value as text: OXPLOW_TEXT(OXPLOW_ISA) is "avx2".
+#define OXPLOW_TEXT_(x) #x
+#define OXPLOW_TEXT(x) OXPLOW_TEXT_(x)
+
 #if defined(__AVX512F__)
 #include "oxplow/kernels/simd/avx512.h"
 #elif defined(__AVX2__)

@@ -187,8 +187,6 @@ void run(const ConvArgs& args, int threads, int phase, int task, int worker, voi
   }
 }
 
-#define OXPLOW_TEXT_(x) #x
-#define OXPLOW_TEXT(x) OXPLOW_TEXT_(x)
 #define OXPLOW_WINOGRAD(type, Element, tile, base)                                  \
   {"winograd_" #type "_f32_" #type "_" #tile "x" #tile "_" OXPLOW_TEXT(OXPLOW_ISA), \
    DType::type,                                                                     \
