@@ -36,7 +36,7 @@ oxplow::TensorType type_of(const Tensor& tensor) {
 Error invalid(std::string message) { return {ErrorCode::invalid_argument, std::move(message)}; }
 
 Result<oxplow::TensorType> possible_type(DType dtype, const Shape& shape) {
-  if (dtype > DType::boolean) return invalid("an element type that there is not");
+  if (static_cast<int>(dtype) >= oxplow::kDTypes) return invalid("an element type that there is not");
   if (!shape.possible())
     return invalid("a shape of " + std::to_string(shape.size()) + " axes; at most " + std::to_string(kMaxRank) + " can be");
   oxplow::TensorType type{inside(dtype), Dims(std::span(shape.begin(), shape.size()))};

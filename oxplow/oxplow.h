@@ -88,14 +88,38 @@ using Status = Result<std::monostate>;
 
 // --------------------------------------------------------------------------------------------------------------- tensors
 
-// Element types. Those of 4 bits are stored two to a byte, low half first.
-enum class DType : uint8_t { f64, f32, f16, bf16, i64, i32, i16, i8, i4, u64, u32, u16, u8, u4, boolean };
+// Element types. Those of 4 (2) bits are stored two (four) to a byte, lowest bits first.
+enum class DType : uint8_t {
+  f64,
+  f32,
+  f16,
+  bf16,
+  i64,
+  i32,
+  i16,
+  i8,
+  i4,
+  u64,
+  u32,
+  u16,
+  u8,
+  u4,
+  boolean,
+  f8e4m3fn,
+  f8e4m3fnuz,
+  f8e5m2,
+  f8e5m2fnuz,
+  f8e8m0,
+  f4e2m1,
+  i2,
+  u2
+};
 
 // "f32", "boolean" and so on.
 OXPLOW_API const char* name_of(DType dtype);
 OXPLOW_API int bits_of(DType dtype);
 
-// The element type of a C++ type. f16, bf16 and the types of 4 bits have none: use Tensor's untyped functions.
+// The element type of a C++ type. f16, bf16 and the smaller ones have none: use Tensor's untyped functions.
 template <typename T>
 constexpr DType dtype_of() {
   using U = std::remove_cv_t<T>;

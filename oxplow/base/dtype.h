@@ -7,6 +7,7 @@
 
 #include "oxplow/base/check.h"
 #include "oxplow/base/float16.h"
+#include "oxplow/base/small_float.h"
 
 namespace oxplow {
 
@@ -36,9 +37,24 @@ constexpr std::string_view name_of(DType dtype) {
 
 std::optional<DType> dtype_named(std::string_view name);
 
-constexpr bool is_float(DType dtype) { return dtype <= DType::bf16; }
+// The types that `name`d elements there are: DType is less than this.
+inline constexpr int kDTypes = 0
+#define OXPLOW_DTYPE(name, bits, type) +1
+#include "oxplow/base/dtype.inc"
+#undef OXPLOW_DTYPE
+    ;
 
-// Bytes that `count` elements take; 4-bit types share bytes.
+// f64, f32, f16, bf16.
+constexpr bool is_float(DType dtype) { return dtype <= DType::bf16; }
+// Floats of 8 and 4 bits.
+constexpr bool is_small_float(DType dtype) { return dtype >= DType::f8e4m3fn && dtype <= DType::f4e2m1; }
+constexpr bool is_unsigned(DType dtype) { return (dtype >= DType::u64 && dtype <= DType::u4) || dtype == DType::u2; }
+// Integers of any width; not booleans.
+constexpr bool is_integer(DType dtype) { return (dtype >= DType::i64 && dtype <= DType::u4) || dtype >= DType::i2; }
+// Whether the type has a C++ type that visit() gives: not the packed and small ones, which are for storage.
+constexpr bool is_arithmetic(DType dtype) { return dtype <= DType::boolean && bits_of(dtype) >= 8; }
+
+// Bytes that `count` elements take; types below 8 bits share bytes.
 constexpr size_t bytes_of(DType dtype, size_t count) { return (count * bits_of(dtype) + 7) / 8; }
 
 template <typename T>
@@ -58,7 +74,7 @@ template <> constexpr DType dtype_of<uint8_t>() { return DType::u8; }
 template <> constexpr DType dtype_of<bool>() { return DType::boolean; }
 
 // Calls f with a value of dtype's C++ type: visit(d, [&](auto t) { using T = decltype(t); ... }).
-// Types of 4 bits have no C++ type of their own: unpack them first.
+// Only for is_arithmetic() types.
 template <typename F>
 decltype(auto) visit(DType dtype, F&& f) {
   switch (dtype) {
@@ -75,10 +91,9 @@ decltype(auto) visit(DType dtype, F&& f) {
     case DType::u16: return f(uint16_t{});
     case DType::u8: return f(uint8_t{});
     case DType::boolean: return f(bool{});
-    case DType::i4:
-    case DType::u4: break;
+    default: break;
   }
-  OXPLOW_CHECK(false && "a 4-bit type has no C++ type");
+  OXPLOW_CHECK(false && "a type for storage has no arithmetic");
   __builtin_unreachable();
 }
 

@@ -155,7 +155,7 @@ TEST(DType, NamesAreUniqueAndFoundAgain) {
 
 TEST(DType, SizesAgreeWithTheCppTypes) {
   for (DType dtype : kAllTypes) {
-    if (bits_of(dtype) < 8) continue;
+    if (!is_arithmetic(dtype)) continue;
     visit(dtype, [&](auto value) {
       EXPECT_EQ(sizeof(value) * 8, static_cast<size_t>(bits_of(dtype))) << name_of(dtype);
       EXPECT_EQ(dtype_of<decltype(value)>(), dtype);
@@ -169,12 +169,13 @@ TEST(DType, FourBitTypesShareBytes) {
   EXPECT_EQ(bytes_of(DType::u4, 2), 1u);
   EXPECT_EQ(bytes_of(DType::u4, 3), 2u);
   EXPECT_EQ(bytes_of(DType::f64, 3), 24u);
-  EXPECT_DEATH(visit(DType::i4, [](auto) {}), "4-bit type");
+  EXPECT_EQ(bytes_of(DType::u2, 5), 2u);
+  EXPECT_DEATH(visit(DType::i4, [](auto) {}), "no arithmetic");
 }
 
 TEST(DType, FloatsAreFloats) {
   for (DType dtype : {DType::f64, DType::f32, DType::f16, DType::bf16}) EXPECT_TRUE(is_float(dtype));
-  for (DType dtype : {DType::i64, DType::i4, DType::u8, DType::boolean}) EXPECT_FALSE(is_float(dtype));
+  for (DType dtype : {DType::i64, DType::i4, DType::u8, DType::boolean, DType::f8e5m2}) EXPECT_FALSE(is_float(dtype));
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include <cstring>
 #include <system_error>
 
+#include "oxplow/base/elements.h"
 #include "oxplow/formats/byte_reader.h"
 
 namespace oxplow {
@@ -172,18 +173,21 @@ void copy_fortran(const Shape& shape, size_t element, const std::byte* from, std
   }
 }
 
-std::vector<std::byte> unpack_4bit(std::span<const std::byte> bytes, size_t count, bool with_sign) {
-  std::vector<std::byte> out(count);
-  for (size_t i = 0; i < count; ++i) {
-    const int nibble = (std::to_integer<int>(bytes[i / 2]) >> (i % 2 * 4)) & 15;
-    out[i] = static_cast<std::byte>(with_sign && nibble >= 8 ? nibble - 16 : nibble);
-  }
-  return out;
+// What NumPy has no type for, in the smallest type that holds its values: f32 for floats, 8 bits for integers.
+DType stored_as(DType dtype) {
+  if (dtype == DType::bf16 || is_small_float(dtype)) return DType::f32;
+  return bits_of(dtype) >= 8 ? dtype : is_unsigned(dtype) ? DType::u8 : DType::i8;
 }
 
-std::vector<std::byte> widen_bf16(std::span<const std::byte> bytes) {
-  std::vector<std::byte> out(2 * bytes.size());  // a bf16 is the upper half of its f32
-  for (size_t i = 0; i + 1 < bytes.size(); i += 2) std::memcpy(&out[2 * i + 2], &bytes[i], 2);
+std::vector<std::byte> converted_elements(std::span<const std::byte> bytes, DType from, DType to, size_t count) {
+  constexpr size_t kBlock = 256;
+  double block[kBlock];
+  std::vector<std::byte> out(bytes_of(to, count));
+  for (size_t i = 0; i < count; i += kBlock) {
+    const auto n = static_cast<int64_t>(std::min(kBlock, count - i)), first = static_cast<int64_t>(i);
+    load_elements(from, bytes.data(), first, 1, n, block);
+    store_elements(to, out.data(), first, 1, n, block);
+  }
   return out;
 }
 
@@ -258,12 +262,9 @@ Status write_npy(const std::filesystem::path& path, DType dtype, const Shape& sh
   const size_t count = static_cast<size_t>(elements_of(shape));
   OXPLOW_CHECK(bytes.size() == bytes_of(dtype, count));
   std::vector<std::byte> converted;
-  if (dtype == DType::bf16) {
-    converted = widen_bf16(bytes);
-    dtype = DType::f32;
-  } else if (bits_of(dtype) == 4) {
-    converted = unpack_4bit(bytes, count, dtype == DType::i4);
-    dtype = dtype == DType::i4 ? DType::i8 : DType::u8;
+  if (const DType stored = stored_as(dtype); stored != dtype) {
+    converted = converted_elements(bytes, dtype, stored, count);
+    dtype = stored;
   }
   if (!converted.empty()) bytes = converted;
   const std::string header = header_text(dtype, shape);

@@ -246,7 +246,8 @@ TEST(Onnx, NamesEveryElementType) {
   EXPECT_EQ(onnx::name_of(static_cast<ElementType>(99)), "type 99");
   EXPECT_EQ(onnx::dtype_of(ElementType::BFLOAT16), DType::bf16);
   EXPECT_EQ(onnx::dtype_of(ElementType::INT4), DType::i4);
-  EXPECT_EQ(onnx::dtype_of(ElementType::FLOAT8E5M2), std::nullopt);
+  EXPECT_EQ(onnx::dtype_of(ElementType::FLOAT8E5M2), DType::f8e5m2);
+  EXPECT_EQ(onnx::dtype_of(ElementType::FLOAT6E2M3), std::nullopt);
   EXPECT_EQ(onnx::dtype_of(static_cast<ElementType>(99)), std::nullopt);
   EXPECT_EQ(onnx::dtype_of(static_cast<ElementType>(-1)), std::nullopt);
   EXPECT_STREQ(onnx::name_of(AttributeType::TYPE_PROTOS), "TYPE_PROTOS");

@@ -53,6 +53,76 @@ TEST(Integers, NarrowTypesWrapIntoTheirOwn) {
             (std::vector<int32_t>{-9, -19, -8, -18}));
 }
 
+TEST(Integers, UnsignedOf64Bits) {
+  using U = std::vector<uint64_t>;
+  constexpr uint64_t kTop = ~uint64_t{0};
+  const auto two = [](const char* op, U a, U b) {
+    const Shape shape{static_cast<int64_t>(a.size())};
+    return run_op(op, {tensor<uint64_t>(shape, std::move(a)), tensor<uint64_t>(shape, std::move(b))});
+  };
+  EXPECT_EQ(values_of<uint64_t>(two("Div", {kTop}, {2})), (U{kTop / 2}));
+  EXPECT_EQ(values_of<uint64_t>(two("FloorMod", {kTop}, {10})), (U{kTop % 10}));
+  EXPECT_EQ(values_of<uint64_t>(two("Maximum", {kTop}, {1})), (U{kTop}));
+  EXPECT_EQ(values_of<bool>(two("Less", {1, kTop}, {kTop, 1})), (std::vector<bool>{true, false}));
+}
+
+TEST(Integers, Bits) {
+  const Tensor a = tensor<uint8_t>({2, 1}, {0b1100, 0xf0}), b = tensor<uint8_t>({2}, {0b1010, 0xff});
+  EXPECT_EQ(values_of<uint8_t>(run_op("BitwiseAnd", {a, b})), (std::vector<uint8_t>{0b1000, 0b1100, 0, 0xf0}));
+  EXPECT_EQ(values_of<uint8_t>(run_op("BitwiseOr", {a, b})), (std::vector<uint8_t>{0b1110, 0xff, 0xfa, 0xff}));
+  EXPECT_EQ(values_of<uint8_t>(run_op("BitwiseXor", {a, b})), (std::vector<uint8_t>{0b0110, 0xf3, 0xfa, 0x0f}));
+  EXPECT_EQ(values_of<int32_t>(run_op("BitwiseNot", {tensor<int32_t>({2}, {0, -5})})), (std::vector<int32_t>{-1, 4}));
+  EXPECT_NE(op_error("BitwiseNot", {number(1)}).find("bits of f32"), std::string::npos);
+}
+
+TEST(Integers, Shifts) {
+  const auto shift = [](const char* direction, auto x, auto by) {
+    return run_op("BitShift", {x, by}, attributes_of({{"direction", std::string(direction)}}));
+  };
+  const Tensor by = tensor<int8_t>({4}, {1, 7, 8, -1}), minus = tensor<int8_t>({4}, {-3, -3, -3, -3});
+  EXPECT_EQ(values_of<int8_t>(shift("LEFT", minus, by)), (std::vector<int8_t>{-6, -128, 0, 0}));
+  EXPECT_EQ(values_of<int8_t>(shift("RIGHT", minus, by)), (std::vector<int8_t>{-2, -1, -1, -1}));
+  const Tensor top = tensor<uint64_t>({2}, {~uint64_t{0}, ~uint64_t{0}}), many = tensor<uint64_t>({2}, {63, 64});
+  EXPECT_EQ(values_of<uint64_t>(shift("RIGHT", top, many)), (std::vector<uint64_t>{1, 0}));
+  EXPECT_EQ(values_of<uint64_t>(shift("LEFT", top, many)), (std::vector<uint64_t>{uint64_t{1} << 63, 0}));
+}
+
+TEST(Integers, ThreadsGiveTheSameBits) {
+  const Shape shape{37, 1000};
+  std::vector<int32_t> numbers(37000);
+  for (size_t i = 0; i < numbers.size(); ++i) numbers[i] = static_cast<int32_t>(i * 2654435761u);
+  const Tensor a = tensor<int32_t>(shape, numbers), row = tensor<int32_t>({1000}, {numbers.begin(), numbers.begin() + 1000});
+  const Tensor one = run_op("Mul", {a, row}, {}, best_isa(), 1);
+  EXPECT_TRUE(same_bits(one, run_op("Mul", {a, row}, {}, best_isa(), 3)));
+  EXPECT_EQ(one.values<int32_t>()[36999],
+            static_cast<int32_t>(static_cast<uint32_t>(numbers[36999]) * static_cast<uint32_t>(numbers[999])));
+}
+
+TEST(Cast, TypesForStorage) {
+  const auto to = [](DType type) { return attributes_of({{"to", static_cast<int64_t>(type)}}); };
+  const Tensor x = random_f32({3, 401}, 1, -8, 8);
+  for (DType type : {DType::i4, DType::u2, DType::f4e2m1, DType::f8e5m2}) {
+    const Tensor y = run_op("Cast", {x}, to(type));
+    EXPECT_EQ(y.dtype(), type);
+    EXPECT_TRUE(same_bits(y, run_op("Cast", {x}, to(type), best_isa(), 3)));
+    const Tensor back = run_op("Cast", {y}, to(DType::f32));
+    EXPECT_TRUE(same_bits(run_op("CastLike", {back, y}), y)) << name_of(type);
+    const Tensor turned = run_op("Cast", {run_op("Transpose", {y})}, to(DType::f32));
+    EXPECT_TRUE(same_bits(turned, run_op("Transpose", {back}))) << "copies of elements that share bytes";
+  }
+  EXPECT_EQ(
+      values_of<int8_t>(run_op("Cast", {run_op("Cast", {tensor<float>({3}, {-9, 7.9f, 3})}, to(DType::i4))}, to(DType::i8))),
+      (std::vector<int8_t>{7, 7, 3}));
+}
+
+TEST(Cast, Bits) {
+  const auto to = [](DType type) { return attributes_of({{"to", static_cast<int64_t>(type)}}); };
+  EXPECT_EQ(values_of<int32_t>(run_op("BitCast", {number(1)}, to(DType::i32))), (std::vector<int32_t>{0x3f800000}));
+  EXPECT_EQ(values_of<bool>(run_op("BitCast", {tensor<uint8_t>({2}, {0, 9})}, to(DType::boolean))),
+            (std::vector<bool>{false, true}));
+  EXPECT_NE(op_error("BitCast", {number(1)}, to(DType::i8)).find("another width"), std::string::npos);
+}
+
 TEST(Integers, MixedWithFloats) {
   EXPECT_EQ(values_of<float>(run_op("Pow", {tensor<float>({2}, {3, 2}), integers({2, -1})})), (std::vector<float>{9, 0.5f}));
   EXPECT_EQ(values_of<int32_t>(run_op("Pow", {tensor<int32_t>({4}, {3, 10, -10, 0}), tensor<float>({4}, {2, 60, 61, -1})})),
@@ -91,7 +161,8 @@ TEST(Floats, DoublesKeepTheirPrecision) {
   EXPECT_EQ(values_of<double>(run_op("Add", {tensor<double>({1}, {third}), tensor<double>({1}, {1})})),
             (std::vector<double>{third + 1}));
   EXPECT_EQ(values_of<double>(run_op("Sqrt", {tensor<double>({1}, {2})})), (std::vector<double>{std::sqrt(2.0)}));
-  EXPECT_NE(op_error("Gelu", {tensor<double>({1}, {2})}).find("gelu of f64"), std::string::npos);
+  EXPECT_NEAR(run_op("Gelu", {tensor<double>({1}, {2})}).values<double>()[0], 1 + std::erf(std::sqrt(2.0)), 1e-15);
+  EXPECT_NE(op_error("Gelu", {tensor<int8_t>({1}, {2})}).find("gelu of i8"), std::string::npos);
 }
 
 TEST(Floats, NotANumberStays) {

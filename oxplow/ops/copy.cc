@@ -1,13 +1,36 @@
 #include "oxplow/ops/copy.h"
 
+#include "oxplow/base/elements.h"
 #include "oxplow/kernels/copy/copy.h"
+#include "oxplow/ops/runs.h"
+#include "oxplow/ops/shape_rules.h"
 
 namespace oxplow {
+
+namespace {
+
+// Elements that share bytes, by one thread: neighbours are anybody's.
+std::unique_ptr<Step> copy_packed(const Operand& from, const Operand& to) {
+  Shape extents = to.type.shape;
+  std::vector<Dims> strides{from.strides, to.strides};
+  if (extents.empty()) extents.push_back(1), strides[0].push_back(0), strides[1].push_back(0);
+  merge_axes(extents, strides);
+  const DType dtype = to.type.dtype;
+  return make_step("copy_packed", 1, [=](const Buffers& b, int, int) {
+    double block[kRunBlock];
+    for_each_run(extents, strides, 0, elements_of(extents), [&](const RunOffsets& at, int64_t n) {
+      load_elements(dtype, b.inputs[0], at[0], strides[0].back(), n, block);
+      store_elements(dtype, b.outputs[0], at[1], strides[1].back(), n, block);
+    });
+  });
+}
+
+}  // namespace
 
 Result<std::unique_ptr<Step>> prepare_copy(const PrepareContext& context) {
   const Operand& from = context.in(0);
   const Operand& to = context.out();
-  if (bits_of(from.type.dtype) < 8) return Error{ErrorCode::unsupported, "copies of 4-bit elements"};
+  if (bits_of(from.type.dtype) < 8) return copy_packed(from, to);
   const CopyPlan plan = plan_copy(from.type.dtype, to.type.dtype, to.type.shape, from.strides, to.strides);
   const CopyKernels& kernels = copy_kernels(context.isa);
   const int tasks = task_count(plan.units, static_cast<double>(plan.unit_bytes) * 0.1, context.threads());

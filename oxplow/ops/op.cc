@@ -46,7 +46,8 @@ Result<std::vector<int64_t>> InferContext::integers(int i, std::string_view what
                                              ") depends on data; it must be known from the input shapes"};
   }
   if (is_float(value->dtype())) return Error{ErrorCode::invalid_model, std::string(what) + " must be integers"};
-  if (bits_of(value->dtype()) < 8) return Error{ErrorCode::unsupported, std::string(what) + " as 4-bit integers"};
+  if (!is_arithmetic(value->dtype()))
+    return Error{ErrorCode::unsupported, std::string(what) + " of " + std::string(name_of(value->dtype()))};
   return to_int64s(*value);
 }
 

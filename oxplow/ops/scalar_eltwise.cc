@@ -1,64 +1,70 @@
 #include "oxplow/ops/scalar_eltwise.h"
 
-#include <cmath>
-#include <limits>
 #include <optional>
 
-#include "oxplow/ops/shape_rules.h"
+#include "oxplow/kernels/eltwise/reference.h"
+#include "oxplow/ops/wide_eltwise.h"
 
 namespace oxplow {
 namespace {
 
-// v without its fraction, or the nearest number that T has; NaN gives 0.
-template <typename T>
-T saturated(double v) {
-  constexpr T kLow = std::numeric_limits<T>::lowest(), kHigh = std::numeric_limits<T>::max();
-  return v != v ? T{0} : v <= static_cast<double>(kLow) ? kLow : v >= static_cast<double>(kHigh) ? kHigh : static_cast<T>(v);
+// Arithmetic of two's complement, in which overflow wraps. Int is int64_t or uint64_t.
+template <typename Int>
+Int negated(Int a) {
+  return static_cast<Int>(0 - static_cast<uint64_t>(a));
 }
-
-int64_t wrap(uint64_t v) { return static_cast<int64_t>(v); }
-uint64_t bits(int64_t v) { return static_cast<uint64_t>(v); }
-
-int64_t divide(int64_t a, int64_t b) { return b == 0 ? 0 : b == -1 ? wrap(0 - bits(a)) : a / b; }
-int64_t remainder(int64_t a, int64_t b) { return b == 0 || b == -1 ? 0 : a % b; }
-
-int64_t floor_remainder(int64_t a, int64_t b) {
-  const int64_t r = remainder(a, b);
+template <typename Int>
+Int divide(Int a, Int b) {
+  if (b == 0) return 0;
+  return std::is_signed_v<Int> && b == static_cast<Int>(-1) ? negated(a) : static_cast<Int>(a / b);
+}
+template <typename Int>
+Int remainder(Int a, Int b) {
+  return b == 0 || (std::is_signed_v<Int> && b == static_cast<Int>(-1)) ? Int{0} : static_cast<Int>(a % b);
+}
+template <typename Int>
+Int floor_remainder(Int a, Int b) {
+  const Int r = remainder(a, b);
   return r != 0 && (r < 0) != (b < 0) ? r + b : r;
 }
-
-int64_t power(int64_t base, int64_t exponent) {
-  if (exponent < 0) return base == 1 ? 1 : base == -1 ? (exponent % 2 ? -1 : 1) : 0;
-  uint64_t result = 1, square = bits(base);
+template <typename Int>
+Int power(Int base, Int exponent) {
+  if (exponent < 0) return base == 1 ? Int{1} : base == static_cast<Int>(-1) ? static_cast<Int>(exponent % 2 ? -1 : 1) : Int{0};
+  uint64_t result = 1, square = static_cast<uint64_t>(base);
   for (; exponent; exponent >>= 1, square *= square) {
     if (exponent & 1) result *= square;
   }
-  return wrap(result);
+  return static_cast<Int>(result);
 }
-
 // Limits beyond the integers are the integers' own; a limit that is no number does not bind.
-int64_t clip(int64_t a, float low, float high) {
-  if (low == low) a = std::max(a, saturated<int64_t>(static_cast<double>(low)));
-  if (high == high) a = std::min(a, saturated<int64_t>(static_cast<double>(high)));
+template <typename Int>
+Int clip(Int a, float low, float high) {
+  if (low == low) a = std::max(a, saturated<Int>(static_cast<double>(low)));
+  if (high == high) a = std::min(a, saturated<Int>(static_cast<double>(high)));
   return a;
 }
 
-std::optional<int64_t> apply(const ChainStep& f, int64_t a, int64_t b, int64_t c) {
+// The functions that integers have.
+template <typename Int>
+std::optional<Int> integer_function(const ChainStep& f, Int a, Int b, Int c) {
+  const auto wrapped = [](uint64_t v) { return static_cast<Int>(v); };
+  const auto x = static_cast<uint64_t>(a), y = static_cast<uint64_t>(b);
   switch (f.op) {
     case EltwiseOp::identity: return a;
-    case EltwiseOp::add: return wrap(bits(a) + bits(b));
-    case EltwiseOp::sub: return wrap(bits(a) - bits(b));
-    case EltwiseOp::mul: return wrap(bits(a) * bits(b));
+    case EltwiseOp::add: return wrapped(x + y);
+    case EltwiseOp::sub: return wrapped(x - y);
+    case EltwiseOp::mul: return wrapped(x * y);
     case EltwiseOp::div: return divide(a, b);
     case EltwiseOp::min: return std::min(a, b);
     case EltwiseOp::max: return std::max(a, b);
     case EltwiseOp::pow: return power(a, b);
     case EltwiseOp::fmod: return remainder(a, b);
     case EltwiseOp::floor_mod: return floor_remainder(a, b);
+    case EltwiseOp::prelu: return a < 0 ? wrapped(x * y) : a;
     case EltwiseOp::select: return a ? b : c;
-    case EltwiseOp::neg: return wrap(0 - bits(a));
-    case EltwiseOp::abs: return a < 0 ? wrap(0 - bits(a)) : a;
-    case EltwiseOp::sign: return (a > 0) - (a < 0);
+    case EltwiseOp::neg: return negated(a);
+    case EltwiseOp::abs: return a < 0 ? negated(a) : a;
+    case EltwiseOp::sign: return static_cast<Int>((a > 0) - (a < 0));
     case EltwiseOp::clip: return clip(a, f.alpha, f.beta);
     case EltwiseOp::less: return a < b;
     case EltwiseOp::less_equal: return a <= b;
@@ -74,97 +80,29 @@ std::optional<int64_t> apply(const ChainStep& f, int64_t a, int64_t b, int64_t c
   }
 }
 
-std::optional<double> apply(const ChainStep& f, double a, double b, double c) {
-  switch (f.op) {
-    case EltwiseOp::identity: return a;
-    case EltwiseOp::add: return a + b;
-    case EltwiseOp::sub: return a - b;
-    case EltwiseOp::mul: return a * b;
-    case EltwiseOp::div: return a / b;
-    case EltwiseOp::min: return a != a || a < b ? a : b;
-    case EltwiseOp::max: return a != a || a > b ? a : b;
-    case EltwiseOp::pow: return std::pow(a, b);
-    case EltwiseOp::fmod: return std::fmod(a, b);
-    case EltwiseOp::select: return a != 0 ? b : c;
-    case EltwiseOp::neg: return -a;
-    case EltwiseOp::abs: return std::fabs(a);
-    case EltwiseOp::sign: return a != a ? a : (a > 0) - (a < 0);
-    case EltwiseOp::sqrt: return std::sqrt(a);
-    case EltwiseOp::reciprocal: return 1 / a;
-    case EltwiseOp::floor: return std::floor(a);
-    case EltwiseOp::ceil: return std::ceil(a);
-    case EltwiseOp::round: return std::nearbyint(a);
-    case EltwiseOp::exp: return std::exp(a);
-    case EltwiseOp::log: return std::log(a);
-    case EltwiseOp::erf: return std::erf(a);
-    case EltwiseOp::tanh: return std::tanh(a);
-    case EltwiseOp::sin: return std::sin(a);
-    case EltwiseOp::cos: return std::cos(a);
-    case EltwiseOp::sigmoid: return 1 / (1 + std::exp(-a));
-    case EltwiseOp::clip: return a != a ? a : std::fmin(std::fmax(a, static_cast<double>(f.alpha)), static_cast<double>(f.beta));
-    case EltwiseOp::less: return a < b;
-    case EltwiseOp::less_equal: return a <= b;
-    case EltwiseOp::greater: return a > b;
-    case EltwiseOp::greater_equal: return a >= b;
-    case EltwiseOp::equal: return a == b;
-    case EltwiseOp::not_equal: return a != b;
-    case EltwiseOp::is_nan: return a != a;
-    default: return std::nullopt;
+using FloatFunction = void (*)(const ChainStep& f, const double* const* in, double* out, int64_t n);
+
+template <EltwiseOp kOp, int kArity>
+void float_function(const ChainStep& f, const double* const* in, double* out, int64_t n) {
+  const auto alpha = static_cast<double>(f.alpha), beta = static_cast<double>(f.beta);
+  for (int64_t i = 0; i < n; ++i) {
+    const double a = kArity > 0 ? in[0][i] : 0, b = kArity > 1 ? in[1][i] : 0, c = kArity > 2 ? in[2][i] : 0;
+    out[i] = eltwise_reference::evaluate<kOp, double>(a, b, c, alpha, beta);
   }
 }
 
-template <typename Number>
-Number load(const void* data, DType dtype, int64_t index) {
-  return visit(dtype, [&](auto t) {
-    using T = decltype(t);
-    if constexpr (std::is_same_v<T, Float16> || std::is_same_v<T, BFloat16>) {
-      return static_cast<Number>(static_cast<float>(static_cast<const T*>(data)[index]));
-    } else {
-      return static_cast<Number>(static_cast<const T*>(data)[index]);
-    }
-  });
-}
+// Every function of the kernels' list by its formula.
+constexpr FloatFunction kFloatFunctions[] = {
+#define OXPLOW_ELTWISE_OP(name, arity, formula) float_function<EltwiseOp::name, arity>,
+#include "oxplow/kernels/eltwise/eltwise_ops.inc"
+#undef OXPLOW_ELTWISE_OP
+};
 
-template <typename Number>
-void store(void* data, DType dtype, int64_t index, Number value) {
-  visit(dtype, [&](auto t) {
-    using T = decltype(t);
-    if constexpr (std::is_same_v<T, Float16> || std::is_same_v<T, BFloat16>) {
-      static_cast<T*>(data)[index] = T(static_cast<float>(value));
-    } else if constexpr (std::is_same_v<T, bool>) {
-      static_cast<T*>(data)[index] = value != 0;
-    } else if constexpr (std::is_floating_point_v<Number> && std::is_integral_v<T>) {
-      static_cast<T*>(data)[index] = saturated<T>(value);
-    } else {
-      static_cast<T*>(data)[index] = static_cast<T>(value);
-    }
-  });
-}
-
-template <typename Number>
-std::unique_ptr<Step> scalar_step(const PrepareContext& context, const ChainStep& function) {
-  const Shape shape = context.out().type.shape;
-  std::vector<Dims> strides;
-  std::vector<DType> types;
-  for (const Operand& input : context.inputs) {
-    strides.push_back(broadcast_strides(input, shape));
-    types.push_back(input.type.dtype);
-  }
-  strides.push_back(context.out().strides);
-  const DType result = context.out().type.dtype;
-  return make_step("scalar " + std::string(name_of(function.op)), 1, [=](const Buffers& b, int, int) {
-    const int64_t elements = elements_of(shape);
-    Dims index = Dims::filled(shape.rank(), 0);
-    for (int64_t e = 0; e < elements; ++e) {
-      int64_t at[4] = {};  // of each input, then of the output
-      for (size_t i = 0; i < strides.size(); ++i) {
-        for (int d = 0; d < shape.rank(); ++d) at[i] += index[d] * strides[i][d];
-      }
-      Number v[3] = {};
-      for (size_t i = 0; i < types.size(); ++i) v[i] = load<Number>(b.inputs[i], types[i], at[i]);
-      store<Number>(b.outputs[0], result, at[types.size()], *apply(function, v[0], v[1], v[2]));
-      for (int d = shape.rank() - 1; d >= 0 && ++index[d] == shape[d]; --d) index[d] = 0;
-    }
+template <typename Int>
+std::unique_ptr<Step> integer_step(const PrepareContext& context, std::string name, const ChainStep& f) {
+  return wide_eltwise<Int>(context, std::move(name), [f, arity = arity_of(f.op)](const Int* const* in, Int* out, int64_t n) {
+    for (int64_t i = 0; i < n; ++i)
+      out[i] = *integer_function<Int>(f, in[0][i], arity > 1 ? in[1][i] : Int{0}, arity > 2 ? in[2][i] : Int{0});
   });
 }
 
@@ -173,15 +111,21 @@ std::unique_ptr<Step> scalar_step(const PrepareContext& context, const ChainStep
 Result<std::unique_ptr<Step>> prepare_scalar(const PrepareContext& context, const ChainStep& function) {
   bool floating = false;
   for (const Operand& input : context.inputs) {
-    if (bits_of(input.type.dtype) < 8) return Error{ErrorCode::unsupported, "arithmetic on 4-bit elements"};
+    if (!is_arithmetic(input.type.dtype))
+      return Error{ErrorCode::unsupported, "arithmetic on " + std::string(name_of(input.type.dtype))};
     floating = floating || is_float(input.type.dtype);
   }
-  const bool known =
-      floating ? apply(function, 1.0, 1.0, 1.0).has_value() : apply(function, int64_t{1}, int64_t{1}, int64_t{1}).has_value();
-  if (!known)
-    return Error{ErrorCode::unsupported,
-                 std::string(name_of(function.op)) + " of " + std::string(name_of(context.in(0).type.dtype))};
-  return floating ? scalar_step<double>(context, function) : scalar_step<int64_t>(context, function);
+  const std::string name = "scalar " + std::string(name_of(function.op));
+  if (floating) {
+    return wide_eltwise<double>(context, name, [function](const double* const* in, double* out, int64_t n) {
+      kFloatFunctions[static_cast<size_t>(function.op)](function, in, out, n);
+    });
+  }
+  const Operand& number = context.in(function.op == EltwiseOp::select ? 1 : 0);
+  if (!integer_function<int64_t>(function, 1, 1, 1))
+    return Error{ErrorCode::unsupported, std::string(name_of(function.op)) + " of " + std::string(name_of(number.type.dtype))};
+  return number.type.dtype == DType::u64 ? integer_step<uint64_t>(context, name, function)
+                                         : integer_step<int64_t>(context, name, function);
 }
 
 }  // namespace oxplow

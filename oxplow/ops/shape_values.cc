@@ -62,7 +62,7 @@ Result<std::unique_ptr<Step>> prepare_constant_of_shape(const PrepareContext& c)
 Result<double> scalar_of(const InferContext& c, int i) {
   const Tensor* value = c.constant(i);
   if (value == nullptr || value->elements() != 1) return Error{ErrorCode::unsupported, "a Range whose bounds depend on data"};
-  if (bits_of(value->dtype()) < 8) return Error{ErrorCode::unsupported, "a Range of 4-bit integers"};
+  if (!is_arithmetic(value->dtype())) return Error{ErrorCode::unsupported, "a Range of " + std::string(name_of(value->dtype()))};
   return visit(value->dtype(), [&](auto t) -> double {
     using T = decltype(t);
     if constexpr (std::is_same_v<T, Float16> || std::is_same_v<T, BFloat16>) {

@@ -76,7 +76,7 @@ class Tensor {
   std::shared_ptr<const void> owner_;
 };
 
-// Elements as int64 (from any integer or boolean type), for shapes, axes and the like.
+// Elements as int64 (from an integer or boolean type of 8 bits or more), for shapes, axes and the like.
 std::vector<int64_t> to_int64s(const Tensor& tensor);
 // The f32 form of a floating tensor (itself when it is f32 already).
 Result<Tensor> to_f32(const Tensor& tensor);

@@ -244,9 +244,9 @@ Results cast(Builder& b) {
   if (!to)
     return Error{ErrorCode::unsupported,
                  "a cast to " + onnx::name_of(static_cast<onnx::ElementType>(b.node.attributes.integer("to", 0)))};
-  Attributes attributes;
+  Attributes attributes = b.node.attributes;
   attributes.set("to", static_cast<int64_t>(*to));
-  return b.add("Cast", b.node.inputs, std::move(attributes));
+  return b.add(b.node.op, b.node.inputs, std::move(attributes));
 }
 
 Results gelu(Builder& b) {
@@ -279,7 +279,14 @@ const std::map<std::string_view, Rule>& rules() {
       {"Atanh", same},
       {"AveragePool", pool},
       {"BatchNormalization", batch_norm},
+      {"BitCast", cast},
+      {"BitShift", same},
+      {"BitwiseAnd", same},
+      {"BitwiseNot", same},
+      {"BitwiseOr", same},
+      {"BitwiseXor", same},
       {"Cast", cast},
+      {"CastLike", same},
       {"Ceil", same},
       {"Celu", same},
       {"Clip", clip},

@@ -11,11 +11,12 @@ inline double minimum(double a, double b) { return std::isnan(a) ? a : std::isna
 inline double maximum(double a, double b) { return std::isnan(a) ? a : std::isnan(b) ? b : a > b ? a : b; }
 inline double sign(double a) { return a > 0 ? 1 : a < 0 ? -1 : a; }
 inline double softplus(double a) { return std::fmax(a, 0) + std::log1p(std::exp(-std::fabs(a))); }
-// The remainder that has the sign of the divisor (Python's %).
+// The remainder that has the sign of the divisor (Python's %), a zero too.
 template <typename T>
 T floor_mod(T a, T b) {
   const T r = std::fmod(a, b);
-  return r != 0 && (r < 0) != (b < 0) ? r + b : r;
+  if (r == 0) return std::copysign(r, b);
+  return (r < 0) != (b < 0) ? r + b : r;
 }
 
 // op(a, b, c; alpha, beta) in T.
