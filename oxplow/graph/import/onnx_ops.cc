@@ -3,61 +3,14 @@
 
 #include "oxplow/graph/import/onnx_ops.h"
 
-#include <algorithm>
 #include <cmath>
 #include <map>
 
 #include "oxplow/formats/onnx.h"
+#include "oxplow/graph/import/onnx_builder.h"
 
 namespace oxplow {
 namespace {
-
-using Results = Result<std::vector<ValueId>>;
-
-class Builder {
- public:
-  Builder(Graph& into, const OnnxNode& from) : graph(into), node(from) {}
-
-  // Appends a node; types are inferred later, when the inputs' are known.
-  std::vector<ValueId> add(std::string_view op, std::vector<ValueId> inputs, Attributes attributes = {}, int outputs = 1) {
-    const OpSpec* spec = find_op(op);
-    OXPLOW_CHECK(spec != nullptr);
-    Node& placed = graph.nodes.emplace_back(
-        Node{.op = spec, .name = node.name, .attributes = std::move(attributes), .inputs = std::move(inputs), .outputs = {}});
-    for (int i = 0; i < outputs; ++i) {
-      placed.outputs.push_back(graph.add_value(node.name));
-      graph[placed.outputs.back()].producer = &placed;
-    }
-    return placed.outputs;
-  }
-  ValueId add1(std::string_view op, std::vector<ValueId> inputs, Attributes attributes = {}) {
-    return add(op, std::move(inputs), std::move(attributes))[0];
-  }
-  ValueId integers(const std::vector<int64_t>& values) {
-    return graph.add_constant(Tensor::of<int64_t>(values, Shape{static_cast<int64_t>(values.size())}), node.name + ":axes");
-  }
-  ValueId number(float value) { return graph.add_constant(Tensor::scalar<float>(value), node.name + ":number"); }
-  ValueId transpose(ValueId value, std::vector<int64_t> perm) {
-    Attributes attributes;
-    attributes.set("perm", std::move(perm));
-    return add1("Transpose", {value}, std::move(attributes));
-  }
-  ValueId to_nhwc(ValueId value) { return transpose(value, {0, 2, 3, 1}); }
-  ValueId to_nchw(ValueId value) { return transpose(value, {0, 3, 1, 2}); }
-
-  Graph& graph;
-  const OnnxNode& node;
-};
-
-Error missing(std::string_view what) { return {ErrorCode::invalid_model, std::string(what) + " is missing"}; }
-
-Results same(Builder& b) { return b.add(b.node.op, b.node.inputs, b.node.attributes, b.node.outputs); }
-
-template <size_t kSize>
-struct Literal {
-  constexpr Literal(const char (&text)[kSize]) { std::copy_n(text, kSize, value); }
-  char value[kSize];
-};
 
 template <Literal kOp>
 Results renamed(Builder& b) {
@@ -189,45 +142,6 @@ Results clip(Builder& b) {
   return b.add("ClipTo", {x}, std::move(attributes));
 }
 
-// Ops whose axes were an attribute before they became input 1.
-Results axes_as_input(Builder& b) {
-  if (b.node.inputs.empty()) return missing("the input");
-  std::vector<ValueId> inputs = b.node.inputs;
-  if (b.node.attributes.has("axes")) {
-    inputs.resize(1);
-    inputs.push_back(b.integers(b.node.attributes.integers("axes")));
-  }
-  return b.add(b.node.op, std::move(inputs), b.node.attributes);
-}
-
-Results slice(Builder& b) {
-  if (b.node.inputs.empty()) return missing("the input");
-  if (!b.node.attributes.has("starts")) return same(b);
-  std::vector<ValueId> inputs{b.node.inputs[0], b.integers(b.node.attributes.integers("starts")),
-                              b.integers(b.node.attributes.integers("ends"))};
-  if (b.node.attributes.has("axes")) inputs.push_back(b.integers(b.node.attributes.integers("axes")));
-  return b.add("Slice", std::move(inputs));
-}
-
-Results split(Builder& b) {
-  std::vector<ValueId> inputs = b.node.inputs;
-  if (b.node.attributes.has("split")) inputs = {b.node.inputs[0], b.integers(b.node.attributes.integers("split"))};
-  return b.add("Split", std::move(inputs), b.node.attributes, b.node.outputs);
-}
-
-Results pad(Builder& b) {
-  std::vector<ValueId> inputs = b.node.inputs;
-  if (b.node.attributes.has("pads")) {
-    inputs = {b.node.input(0), b.integers(b.node.attributes.integers("pads")), b.number(b.node.attributes.number("value", 0))};
-  }
-  return b.add("Pad", std::move(inputs), b.node.attributes);
-}
-
-Results reshape(Builder& b) {
-  if (!b.node.attributes.has("shape")) return same(b);
-  return b.add("Reshape", {b.node.input(0), b.integers(b.node.attributes.integers("shape"))});
-}
-
 template <bool kLog>
 Results softmax(Builder& b) {
   Attributes attributes = b.node.attributes;
@@ -264,118 +178,105 @@ Results variadic(Builder& b) {
   return std::vector<ValueId>{y};
 }
 
-using Rule = Results (*)(Builder&);
-
 const std::map<std::string_view, Rule>& rules() {
-  static const std::map<std::string_view, Rule> table = {
-      {"Abs", same},
-      {"Acos", same},
-      {"Acosh", same},
-      {"Add", same},
-      {"And", same},
-      {"Asin", same},
-      {"Asinh", same},
-      {"Atan", same},
-      {"Atanh", same},
-      {"AveragePool", pool},
-      {"BatchNormalization", batch_norm},
-      {"BitCast", cast},
-      {"BitShift", same},
-      {"BitwiseAnd", same},
-      {"BitwiseNot", same},
-      {"BitwiseOr", same},
-      {"BitwiseXor", same},
-      {"Cast", cast},
-      {"CastLike", same},
-      {"Ceil", same},
-      {"Celu", same},
-      {"Clip", clip},
-      {"Concat", same},
-      {"Constant", constant},
-      {"ConstantOfShape", same},
-      {"Conv", conv},
-      {"Cos", same},
-      {"Cosh", same},
-      {"Div", same},
-      {"Dropout", identity},
-      {"Elu", same},
-      {"Equal", same},
-      {"Erf", same},
-      {"Exp", same},
-      {"Expand", same},
-      {"Flatten", same},
-      {"Floor", same},
-      {"Gather", same},
-      {"Gelu", gelu},
-      {"Gemm", gemm},
-      {"GlobalAveragePool", global_pool<"ReduceMean">},
-      {"GlobalMaxPool", global_pool<"ReduceMax">},
-      {"Greater", same},
-      {"GreaterOrEqual", same},
-      {"HardSigmoid", same},
-      {"HardSwish", same},
-      {"Identity", identity},
-      {"IsNaN", same},
-      {"LayerNormalization", same},
-      {"LeakyRelu", same},
-      {"Less", same},
-      {"LessOrEqual", same},
-      {"Log", same},
-      {"LogSoftmax", softmax<true>},
-      {"MatMul", same},
-      {"Max", variadic<"Maximum">},
-      {"MaxPool", pool},
-      {"Mean", variadic<"Add">},
-      {"Min", variadic<"Minimum">},
-      {"Mish", same},
-      {"Mod", mod},
-      {"Mul", same},
-      {"Neg", same},
-      {"Not", same},
-      {"Or", same},
-      {"PRelu", same},
-      {"Pad", pad},
-      {"Pow", same},
-      {"Range", same},
-      {"Reciprocal", same},
-      {"ReduceL1", axes_as_input},
-      {"ReduceL2", axes_as_input},
-      {"ReduceLogSum", axes_as_input},
-      {"ReduceLogSumExp", axes_as_input},
-      {"ReduceMax", axes_as_input},
-      {"ReduceMean", axes_as_input},
-      {"ReduceMin", axes_as_input},
-      {"ReduceProd", axes_as_input},
-      {"ReduceSum", axes_as_input},
-      {"ReduceSumSquare", axes_as_input},
-      {"Relu", same},
-      {"Reshape", reshape},
-      {"Round", same},
-      {"Selu", same},
-      {"Shape", same},
-      {"Shrink", same},
-      {"Sigmoid", same},
-      {"Sign", same},
-      {"Sin", same},
-      {"Sinh", same},
-      {"Size", same},
-      {"Slice", slice},
-      {"Softmax", softmax<false>},
-      {"Softplus", same},
-      {"Softsign", same},
-      {"Split", split},
-      {"Sqrt", same},
-      {"Squeeze", axes_as_input},
-      {"Sub", same},
-      {"Sum", variadic<"Add">},
-      {"Tan", same},
-      {"Tanh", same},
-      {"ThresholdedRelu", same},
-      {"Transpose", same},
-      {"Unsqueeze", axes_as_input},
-      {"Where", renamed<"Select">},
-      {"Xor", same},
-  };
+  static const std::map<std::string_view, Rule> table = [] {
+    std::map<std::string_view, Rule> all = {
+        {"Abs", same},
+        {"Acos", same},
+        {"Acosh", same},
+        {"Add", same},
+        {"And", same},
+        {"Asin", same},
+        {"Asinh", same},
+        {"Atan", same},
+        {"Atanh", same},
+        {"AveragePool", pool},
+        {"BatchNormalization", batch_norm},
+        {"BitCast", cast},
+        {"BitShift", same},
+        {"BitwiseAnd", same},
+        {"BitwiseNot", same},
+        {"BitwiseOr", same},
+        {"BitwiseXor", same},
+        {"Cast", cast},
+        {"CastLike", same},
+        {"Ceil", same},
+        {"Celu", same},
+        {"Clip", clip},
+        {"Constant", constant},
+        {"Conv", conv},
+        {"Cos", same},
+        {"Cosh", same},
+        {"Div", same},
+        {"Dropout", identity},
+        {"Elu", same},
+        {"Equal", same},
+        {"Erf", same},
+        {"Exp", same},
+        {"Floor", same},
+        {"Gelu", gelu},
+        {"Gemm", gemm},
+        {"GlobalAveragePool", global_pool<"ReduceMean">},
+        {"GlobalMaxPool", global_pool<"ReduceMax">},
+        {"Greater", same},
+        {"GreaterOrEqual", same},
+        {"HardSigmoid", same},
+        {"HardSwish", same},
+        {"Identity", identity},
+        {"IsNaN", same},
+        {"LayerNormalization", same},
+        {"LeakyRelu", same},
+        {"Less", same},
+        {"LessOrEqual", same},
+        {"Log", same},
+        {"LogSoftmax", softmax<true>},
+        {"MatMul", same},
+        {"Max", variadic<"Maximum">},
+        {"MaxPool", pool},
+        {"Mean", variadic<"Add">},
+        {"Min", variadic<"Minimum">},
+        {"Mish", same},
+        {"Mod", mod},
+        {"Mul", same},
+        {"Neg", same},
+        {"Not", same},
+        {"Or", same},
+        {"PRelu", same},
+        {"Pow", same},
+        {"Reciprocal", same},
+        {"ReduceL1", axes_as_input},
+        {"ReduceL2", axes_as_input},
+        {"ReduceLogSum", axes_as_input},
+        {"ReduceLogSumExp", axes_as_input},
+        {"ReduceMax", axes_as_input},
+        {"ReduceMean", axes_as_input},
+        {"ReduceMin", axes_as_input},
+        {"ReduceProd", axes_as_input},
+        {"ReduceSum", axes_as_input},
+        {"ReduceSumSquare", axes_as_input},
+        {"Relu", same},
+        {"Round", same},
+        {"Selu", same},
+        {"Shrink", same},
+        {"Sigmoid", same},
+        {"Sign", same},
+        {"Sin", same},
+        {"Sinh", same},
+        {"Softmax", softmax<false>},
+        {"Softplus", same},
+        {"Softsign", same},
+        {"Sqrt", same},
+        {"Sub", same},
+        {"Sum", variadic<"Add">},
+        {"Tan", same},
+        {"Tanh", same},
+        {"ThresholdedRelu", same},
+        {"Where", renamed<"Select">},
+        {"Xor", same},
+    };
+    for (const NamedRule& row : movement_rules()) all.emplace(row.op, row.rule);
+    return all;
+  }();
   return table;
 }
 
