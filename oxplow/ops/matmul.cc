@@ -68,8 +68,10 @@ GemmSplit split_gemm(int64_t m, int64_t n, int64_t k, const GemmKernel& kernel, 
   const int tasks = task_count(1 << 20, std::max(flops / 200, weight_ns) / (1 << 20), threads);
   GemmSplit split;
   if (tasks >= threads && m >= enough_rows * threads) {
-    // As many parts for each thread, so that all begin on rows of their own.
-    split.row_parts = part_count(std::min<int64_t>(m / enough_rows, tasks) / threads * threads, tiles);
+    // As many parts for each thread, so that all begin on rows of their own; each part reads the weights again, so more than one
+    // must be worth that.
+    const int64_t worth = std::min<int64_t>(m / (2 * enough_rows), tasks) / threads * threads;
+    split.row_parts = part_count(std::max<int64_t>(worth, threads), tiles);
   }
   split.panel_parts = part_count((tasks + split.row_parts - 1) / split.row_parts, panels);
   if (split.row_parts == 1) split.row_parts = part_count((tasks + split.panel_parts - 1) / split.panel_parts, tiles);

@@ -383,14 +383,14 @@ OXPLOW_INLINE void run_block(Tile t, const Rows<kCapacity>& rows, int64_t count,
     for (int64_t part = 0; part < parts.count; ++part) {
       parts.set(part, &t);
       t.panel = packed + parts.before(part) * kColumns * 4;
-      // Each tile brings its share of the next part, or of the next panel's first. More than two lines every four units would only
-      // keep the tile waiting.
+      // Each tile brings its share of the next part, or of the next panel's first, evenly: lines on their way from memory take up the
+      // buffers that the tile's own loads from L2 need. More than two every four units would only keep the tile waiting.
       const bool last = part + 1 == parts.count;
       const char* next = !last ? packed + parts.before(part + 1) * kColumns * 4
                                : panels.packed + (panel + 1 < all_panels ? panel + 1 : panels.begin) * panels.stride;
       const int64_t next_units = last ? parts.before(1) : parts.before(part + 2) - parts.before(part + 1);
       const int64_t share = (next_units * kColumns * 4 / tiles + 63) / 64 * 64;
-      t.prefetch_step = next_units < 4 ? 0 : (share / (next_units / 4) + 63) / 64 * 64;
+      t.prefetch_step = next_units < 4 ? 0 : share / (next_units / 4) + 1;
       if (t.prefetch_step > 128) t.prefetch_step = 128;
       int64_t row = 0;
       for (int64_t tile = 0; tile < tiles; ++tile) {
