@@ -21,6 +21,12 @@ class Execution {
                     std::span<double> seconds);
 
  private:
+  // A step in one turn of its loop.
+  struct Turn {
+    int step = 0;
+    int turn = 0;
+    size_t first_phase = 0;
+  };
   struct BoundPhase {
     const Step* step;
     const Buffers* buffers;
@@ -28,15 +34,17 @@ class Execution {
   };
   explicit Execution(Plan plan) : plan_(std::move(plan)) {}
   void bind(std::span<const void* const> inputs, std::span<void* const> outputs);
-  void* resolve(const Location& location, std::span<const void* const> inputs, std::span<void* const> outputs);
+  void* resolve(const Location& location, int turn, std::span<const void* const> inputs, std::span<void* const> outputs);
+  void add_turns(int first, int end, int turns);
+  Status prepare();
 
   Plan plan_;
   Buffer arena_;
-  std::vector<void*> pointers_;  // of all steps' inputs and outputs
+  std::vector<Turn> turns_;      // in the order they run
+  std::vector<void*> pointers_;  // of all turns' inputs and outputs
   std::vector<Buffers> buffers_;
   std::vector<BoundPhase> bound_;
   std::vector<ThreadPool::Phase> phases_;
-  std::vector<size_t> first_phase_;  // of each step, and the end
 };
 
 }  // namespace oxplow

@@ -1,6 +1,7 @@
 #include "oxplow/graph/plan.h"
 
 #include <algorithm>
+#include <map>
 
 #include "oxplow/graph/memory_plan.h"
 #include "oxplow/ops/copy.h"
@@ -24,7 +25,16 @@ struct Placement {
   TensorType type;
   Dims strides;
   Border border;
+  int64_t advance = 0;  // elements further in each turn of a loop
 };
+
+// What a turn of a loop of `slices` turns sees of what lies as `whole` says.
+Placement slice_of(const Placement& whole, int64_t slices) {
+  Placement slice = whole;
+  slice.type.shape[0] /= slices;
+  slice.advance = whole.strides[0] * slice.type.shape[0];
+  return slice;
+}
 
 // What will become a step: a node, or (node null) a copy that the planner adds.
 struct Item {
@@ -56,7 +66,11 @@ class Planner {
     note_readers();
     place_givens();
     for (const Node& node : graph_.nodes) {
-      if (node.op->view) {
+      if (node.is("BatchSlice")) {
+        enter_loop(node);
+      } else if (node.is("BatchJoin")) {
+        leave_loop(node);
+      } else if (node.op->view) {
         place_view(node);
       } else {
         place_node(node);
@@ -67,19 +81,38 @@ class Planner {
   }
 
  private:
+  // Somebody who reads a value, or (slices > 1) a slice of it.
   struct Reader {
     const Node* node;
     int input;
+    int64_t slices = 1;
   };
 
+  static int64_t slices_of(const Node& bound) { return bound.attributes.integer("slices", 1); }
+
+  // Readers of slices count as readers of the whole that the slices are parts of, in the memory of the whole.
   void note_readers() {
     for (const Node& node : graph_.nodes) {
       for (size_t i = 0; i < node.inputs.size(); ++i) {
         if (node.inputs[i] != kNoValue) readers_[static_cast<size_t>(node.inputs[i])].push_back({&node, static_cast<int>(i)});
       }
+      if (node.is("BatchJoin")) joins_[node.inputs[0]] = &node;
+    }
+    for (auto& [slice, join] : joins_) move_readers(slice, join->outputs[0], slices_of(*join));
+    for (const Node& node : graph_.nodes) {
+      if (node.is("BatchSlice")) move_readers(node.outputs[0], node.inputs[0], slices_of(node));
     }
     is_output_.assign(graph_.values.size(), false);
     for (ValueId id : graph_.outputs) is_output_[static_cast<size_t>(id)] = true;
+  }
+
+  void move_readers(ValueId slice, ValueId whole, int64_t slices) {
+    std::vector<Reader>& to = readers_[static_cast<size_t>(whole)];
+    for (Reader reader : readers_[static_cast<size_t>(slice)]) {
+      reader.slices = slices;
+      to.push_back(reader);
+    }
+    std::erase_if(to, [](const Reader& reader) { return reader.node->is("BatchSlice") || reader.node->is("BatchJoin"); });
   }
 
   void place_givens() {
@@ -145,7 +178,7 @@ class Planner {
     for (const Reader& reader : readers_[static_cast<size_t>(id)]) {
       if (reader.node->op->view && reader.input == 0) continue;
       auto operands = graph_.input_operands(*reader.node);
-      operands[static_cast<size_t>(reader.input)] = operand_of(candidate);
+      operands[static_cast<size_t>(reader.input)] = operand_of(slice_of(candidate, reader.slices));
       if (!accepts(*reader.node, operands, reader.input)) return false;
     }
     return true;
@@ -165,9 +198,18 @@ class Planner {
     return node.op->wants_border(context(node, inputs, outputs));
   }
 
-  // The place of a value that a step computes: an output of the graph, or the arena, with the border that its readers want and
-  // its pixels spread if all concerned can do with it.
+  // The place of a value that a step computes: in a loop whose turns together make a larger value, a part of that one's.
   Placement new_placement(ValueId id, const Node* producer, int output) {
+    const auto join = joins_.find(id);
+    if (join == joins_.end()) return whole_placement(id, producer, output, 1);
+    const ValueId whole = join->second->outputs[0];
+    const int64_t slices = slices_of(*join->second);
+    placement(whole) = whole_placement(whole, producer, output, slices);
+    return slice_of(placement(whole), slices);
+  }
+
+  // An output of the graph, or the arena, with the border that the readers want and the pixels spread if all concerned can do with it.
+  Placement whole_placement(ValueId id, const Node* producer, int output, int64_t slices) {
     const TensorType& type = graph_[id].type;
     if (is_output_[static_cast<size_t>(id)]) {
       const auto k = std::find(graph_.outputs.begin(), graph_.outputs.end(), id) - graph_.outputs.begin();
@@ -182,7 +224,8 @@ class Planner {
     for (const int64_t pixel : {best_pixel(id), channels}) {
       if (border.none() && pixel == channels) break;
       Placement candidate = image_temporary(type, border, pixel);
-      if (readers_accept(id, candidate) && (producer == nullptr || writes(*producer, output, candidate))) return candidate;
+      if (readers_accept(id, candidate) && (producer == nullptr || writes(*producer, output, slice_of(candidate, slices))))
+        return candidate;
       storages_.pop_back();
     }
     return dense_temporary(type);
@@ -231,7 +274,24 @@ class Planner {
     operands[0] = operand_of(source);
     auto view = node.op->view({node.attributes, operands, static_cast<int>(node.outputs.size())}, type.shape, output);
     if (!view) return std::nullopt;
-    return Placement{source.storage, source.offset + view->offset, type, view->strides, {}};
+    return Placement{source.storage, source.offset + view->offset, type, view->strides, {}, source.advance};
+  }
+
+  // BatchSlice nodes open a loop, the BatchJoin nodes behind its ops close it.
+  void enter_loop(const Node& slice) {
+    const auto turns = static_cast<int>(slices_of(slice));
+    const auto next = static_cast<int>(items_.size());
+    if (loops_.empty() || loops_.back().end >= 0) loops_.push_back({.first = next, .end = -1, .turns = turns});
+    placement(slice.outputs[0]) = slice_of(placement(slice.inputs[0]), turns);
+  }
+
+  void leave_loop(const Node& join) {
+    Placement& whole = placement(join.outputs[0]);
+    if (whole.storage < 0) {  // a view, or what came in: the loop's last act is to copy it
+      whole = whole_placement(join.outputs[0], nullptr, 0, 1);
+      add_copy(join.name, placement(join.inputs[0]), slice_of(whole, slices_of(join)));
+    }
+    loops_.back().end = static_cast<int>(items_.size());
   }
 
   void place_node(const Node& node) {
@@ -296,8 +356,18 @@ class Planner {
       storages_.back().bytes = (*step).step->workspace_bytes;
       plan.steps.push_back(step.take());
     }
+    for (const BatchLoop& loop : loops_) {
+      for (int i = loop.first; i < loop.end; ++i) note_turns(plan.steps[static_cast<size_t>(i)], loop.turns);
+      if (loop.first < loop.end) plan.loops.push_back(loop);
+    }
     locate(plan, workspaces);
     return plan;
+  }
+
+  static void note_turns(PlannedStep& planned, int turns) {
+    planned.cost.flops *= turns;
+    planned.cost.bytes *= turns;
+    planned.step->why += "; " + std::to_string(turns) + " slices of the batch";
   }
 
   Result<PlannedStep> prepare(const Item& item) const {
@@ -343,6 +413,15 @@ class Planner {
       }
       touch(workspaces[static_cast<size_t>(i)], i);
     }
+    // What comes into a loop or leaves it is there in every turn.
+    for (const BatchLoop& loop : loops_) {
+      for (Lifetime& life : lives) {
+        const bool inside = life.first < loop.end && life.last >= loop.first;
+        if (!inside || (life.first >= loop.first && life.last < loop.end)) continue;
+        life.first = std::min(life.first, loop.first);
+        life.last = std::max(life.last, loop.end - 1);
+      }
+    }
     for (size_t s = 0; s < storages_.size(); ++s) {
       if (storages_[s].where != Location::Where::arena) continue;
       lives[s].bytes = lives[s].last < 0 ? 0 : storages_[s].bytes;
@@ -354,7 +433,8 @@ class Planner {
     const auto location = [&](const Placement& p) -> Location {
       if (p.storage < 0) return {};
       const Storage& storage = storages_[static_cast<size_t>(p.storage)];
-      Location result{storage.where, storage.index, storage.origin + bytes_of(p.type.dtype, static_cast<size_t>(p.offset))};
+      Location result{storage.where, storage.index, storage.origin + bytes_of(p.type.dtype, static_cast<size_t>(p.offset)),
+                      p.advance * static_cast<int64_t>(bits_of(p.type.dtype)) / 8};
       if (storage.where == Location::Where::arena) result.offset += memory.offsets[static_cast<size_t>(p.storage)];
       if (storage.where == Location::Where::constant) {
         int& index = constant_index[static_cast<size_t>(storage.index)];
@@ -378,8 +458,10 @@ class Planner {
   std::vector<Storage> storages_;
   std::vector<Placement> placements_;  // by value
   std::vector<std::vector<Reader>> readers_;
+  std::map<ValueId, const Node*> joins_;  // by the slice that they join
   std::vector<bool> is_output_;
   std::vector<Item> items_;
+  std::vector<BatchLoop> loops_;  // over items_; end -1: not closed yet
 };
 
 }  // namespace

@@ -71,8 +71,12 @@ bool cast_writes(const PrepareContext& c, int i) { return copies(c.in(0).type.dt
 }  // namespace
 
 namespace ops {
-constinit const OpSpec Cast{
-    .name = "Cast", .infer = infer_cast, .prepare = prepare_cast, .accepts_input = cast_accepts, .accepts_output = cast_writes};
+constinit const OpSpec Cast{.name = "Cast",
+                            .infer = infer_cast,
+                            .prepare = prepare_cast,
+                            .accepts_input = cast_accepts,
+                            .accepts_output = cast_writes,
+                            .by_sample = samples_apart};
 constinit const OpSpec CastLike{.name = "CastLike",
                                 .infer = infer_cast_like,
                                 .prepare = prepare_cast,

@@ -117,6 +117,7 @@ constinit const OpSpec Chain{.name = "Chain",
                              .infer = infer_chain,
                              .prepare = prepare_chain_node,
                              .accepts_input = accepts_any,
-                             .accepts_output = writes_any};
+                             .accepts_output = writes_any,
+                             .by_sample = samples_broadcast};
 }  // namespace ops
 }  // namespace oxplow

@@ -43,6 +43,13 @@ Result<TensorTypes> infer_concat(const InferContext& c) {
   return TensorTypes{type};
 }
 
+bool concat_by_sample(const InferContext& c) {
+  for (int i = 0; i < static_cast<int>(c.inputs.size()); ++i) {
+    if (c.constant(i)) return false;
+  }
+  return *normalized_axis(c.attributes.integer("axis", 0), c.shape(0).rank()) != 0;
+}
+
 Result<std::unique_ptr<Step>> prepare_concat(const PrepareContext& c) {
   const Operand& y = c.out();
   if (bits_of(y.type.dtype) < 8) return Error{ErrorCode::unsupported, "Concat of 4-bit elements"};
@@ -157,7 +164,8 @@ constinit const OpSpec Concat{.name = "Concat",
                               .infer = infer_concat,
                               .prepare = prepare_concat,
                               .accepts_input = accepts_any,
-                              .accepts_output = writes_any};
+                              .accepts_output = writes_any,
+                              .by_sample = concat_by_sample};
 constinit const OpSpec Pad{.name = "Pad",
                            .infer = infer_pad,
                            .prepare = prepare_pad,

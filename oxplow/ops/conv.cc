@@ -374,6 +374,8 @@ bool conv_accepts_input(const PrepareContext& c, int i) { return (i == 0 || i ==
 bool conv_accepts_output(const PrepareContext& c, int i) { return channels_contiguous(c.out(i)); }
 Border conv_border(const PrepareContext& c) { return known_shape(c).window.border(); }
 
+bool conv_by_sample(const InferContext& c) { return c.constant(1) && (!c.has(2) || c.constant(2)) && !c.constant(3); }
+
 Cost conv_cost(const PrepareContext& c) {
   const Shape& y = c.out().type.shape;
   const Shape& w = c.in(1).type.shape;
@@ -395,6 +397,7 @@ constinit const OpSpec Conv{.name = "Conv",
                             .accepts_output = conv_accepts_output,
                             .wants_border = conv_border,
                             .cost = conv_cost,
-                            .required_inputs = 2};
+                            .required_inputs = 2,
+                            .by_sample = conv_by_sample};
 }  // namespace ops
 }  // namespace oxplow

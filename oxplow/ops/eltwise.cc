@@ -106,7 +106,8 @@ namespace ops {
                             .infer = infer_row<k##op>,                               \
                             .prepare = prepare_row<k##op>,                           \
                             .accepts_input = accepts_any,                            \
-                            .accepts_output = writes_floats_anyhow};
+                            .accepts_output = writes_floats_anyhow,                  \
+                            .by_sample = samples_broadcast};
 #include "oxplow/ops/eltwise.inc"
 #undef OXPLOW_ELTWISE
 }  // namespace ops

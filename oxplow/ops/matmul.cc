@@ -296,6 +296,10 @@ Cost matmul_cost(const PrepareContext& c) {
           .bytes = static_cast<double>(c.in(0).type.bytes() + c.in(1).type.bytes() + c.out().type.bytes())};
 }
 
+bool linear_by_sample(const InferContext& c) {
+  return c.shape(0).rank() > 1 && c.constant(1) && (!c.has(2) || c.constant(2)) && !c.constant(3);
+}
+
 }  // namespace
 
 namespace ops {
@@ -305,7 +309,8 @@ constinit const OpSpec Linear{.name = "Linear",
                               .accepts_input = linear_accepts_input,
                               .accepts_output = linear_accepts_output,
                               .cost = linear_cost,
-                              .required_inputs = 2};
+                              .required_inputs = 2,
+                              .by_sample = linear_by_sample};
 constinit const OpSpec MatMul{.name = "MatMul",
                               .infer = infer_matmul,
                               .prepare = prepare_matmul,

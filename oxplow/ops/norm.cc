@@ -79,6 +79,10 @@ bool norm_accepts(const PrepareContext& c, int i) {
   return (i == 0 || i == 3) && row_stride(c.in(i), *first_normalized_axis(c.infer())).has_value();
 }
 
+bool norm_by_sample(const InferContext& c) {
+  return *first_normalized_axis(c) != 0 && c.constant(1) && (!c.has(2) || c.constant(2)) && !c.constant(3);
+}
+
 }  // namespace
 
 namespace ops {
@@ -86,6 +90,7 @@ constinit const OpSpec LayerNormalization{.name = "LayerNormalization",
                                           .infer = infer_layer_norm,
                                           .prepare = prepare_layer_norm,
                                           .accepts_input = norm_accepts,
-                                          .required_inputs = 2};
+                                          .required_inputs = 2,
+                                          .by_sample = norm_by_sample};
 }  // namespace ops
 }  // namespace oxplow

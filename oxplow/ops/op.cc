@@ -79,6 +79,20 @@ bool accepts_any(const PrepareContext&, int) { return true; }
 bool writes_rows(const PrepareContext& context, int i) { return context.out(i).rows_contiguous(); }
 bool writes_any(const PrepareContext&, int) { return true; }
 
+bool samples_apart(const InferContext&) { return true; }
+
+bool samples_broadcast(const InferContext& context) {
+  int rank = 0;
+  for (const Operand& input : context.inputs) rank = std::max(rank, input.type.shape.rank());
+  for (const Operand& input : context.inputs) {
+    const Shape& shape = input.type.shape;
+    if (!input.present) continue;
+    const bool apart = input.constant != nullptr ? shape.rank() < rank || rank == 0 || shape[0] == 1 : shape.rank() == rank;
+    if (!apart) return false;
+  }
+  return true;
+}
+
 int task_count(int64_t units, double nanoseconds, int threads) {
   if (threads == 1) return 1;
   constexpr double kShortest = 4000;  // ns: a claim costs about 50, waking a neighbour's cache lines some hundred

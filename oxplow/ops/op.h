@@ -135,6 +135,9 @@ struct OpSpec {
   int required_inputs = 1;
   // The op's result depends on more than its inputs (random numbers, state): never folded nor merged.
   bool impure = false;
+  // Asked where every input that is no constant, and every output, has the same extent N along axis 0: whether element n of the
+  // outputs along that axis depends on elements n of those inputs alone. Such an op may treat a batch in slices. Null: no.
+  bool (*by_sample)(const InferContext&) = nullptr;
 };
 
 // The specs themselves, each defined in its own file.
@@ -159,6 +162,10 @@ bool accepts_rows(const PrepareContext& context, int i);  // input i: last axis 
 bool accepts_any(const PrepareContext& context, int i);   // input i: any strides
 bool writes_rows(const PrepareContext& context, int i);   // output i: last axis contiguous, other strides free
 bool writes_any(const PrepareContext& context, int i);
+
+// Ready-made answers for by_sample.
+bool samples_apart(const InferContext& context);      // always: constants are weights or the like, the same for all samples
+bool samples_broadcast(const InferContext& context);  // elementwise by numpy's rules: if no constant has a value for each sample
 
 // A step of one phase from a callable (Buffers, task, worker).
 template <typename F>

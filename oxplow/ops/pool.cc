@@ -70,11 +70,13 @@ constinit const OpSpec MaxPool{.name = "MaxPool",
                                .infer = infer_pool,
                                .prepare = prepare_pool<PoolKind::max>,
                                .accepts_input = pool_accepts,
-                               .accepts_output = pool_writes};
+                               .accepts_output = pool_writes,
+                               .by_sample = samples_apart};
 constinit const OpSpec AveragePool{.name = "AveragePool",
                                    .infer = infer_pool,
                                    .prepare = prepare_pool<PoolKind::average>,
                                    .accepts_input = pool_accepts,
-                                   .accepts_output = pool_writes};
+                                   .accepts_output = pool_writes,
+                                   .by_sample = samples_apart};
 }  // namespace ops
 }  // namespace oxplow

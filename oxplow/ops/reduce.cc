@@ -27,6 +27,8 @@ Result<std::vector<bool>> reduced_axes(const InferContext& c) {
   return reduced;
 }
 
+bool reduce_by_sample(const InferContext& c) { return !reduced_axes(c)->at(0); }
+
 Result<TensorTypes> infer_reduce(const InferContext& c) {
   OXPLOW_ASSIGN(auto reduced, reduced_axes(c));
   const bool keep = c.attributes.integer("keepdims", 1) != 0;
@@ -169,9 +171,12 @@ Result<std::unique_ptr<Step>> prepare_reduce(const PrepareContext& c) {
 }  // namespace
 
 namespace ops {
-#define OXPLOW_REDUCTION(op, function) \
-  constinit const OpSpec op{           \
-      .name = #op, .infer = infer_reduce, .prepare = prepare_reduce<ReduceOp::function>, .accepts_input = accepts_any};
+#define OXPLOW_REDUCTION(op, function)                                     \
+  constinit const OpSpec op{.name = #op,                                   \
+                            .infer = infer_reduce,                         \
+                            .prepare = prepare_reduce<ReduceOp::function>, \
+                            .accepts_input = accepts_any,                  \
+                            .by_sample = reduce_by_sample};
 OXPLOW_REDUCTION(ReduceSum, sum)
 OXPLOW_REDUCTION(ReduceMean, mean)
 OXPLOW_REDUCTION(ReduceMax, max)

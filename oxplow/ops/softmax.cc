@@ -113,10 +113,16 @@ Result<std::unique_ptr<Step>> prepare_softmax(const PrepareContext& c) {
   return step;
 }
 
+bool softmax_by_sample(const InferContext& c) {
+  return *normalized_axis(c.attributes.integer("axis", -1), c.shape(0).rank()) != 0;
+}
+
 }  // namespace
 
 namespace ops {
-constinit const OpSpec Softmax{.name = "Softmax", .infer = infer_softmax, .prepare = prepare_softmax<false>};
-constinit const OpSpec LogSoftmax{.name = "LogSoftmax", .infer = infer_softmax, .prepare = prepare_softmax<true>};
+constinit const OpSpec Softmax{
+    .name = "Softmax", .infer = infer_softmax, .prepare = prepare_softmax<false>, .by_sample = softmax_by_sample};
+constinit const OpSpec LogSoftmax{
+    .name = "LogSoftmax", .infer = infer_softmax, .prepare = prepare_softmax<true>, .by_sample = softmax_by_sample};
 }  // namespace ops
 }  // namespace oxplow

@@ -268,6 +268,9 @@ std::optional<View> view_split(const InferContext& c, const Shape&, int output) 
   return view;
 }
 
+bool transpose_by_sample(const InferContext& c) { return permutation(c)->front() == 0; }
+bool split_by_sample(const InferContext& c) { return *normalized_axis(c.attributes.integer("axis", 0), c.shape(0).rank()) != 0; }
+
 Result<TensorTypes> infer_expand(const InferContext& c) {
   OXPLOW_ASSIGN(auto target, c.integers(1, "the shape"));
   if (target.size() > static_cast<size_t>(kMaxRank)) return Error{ErrorCode::unsupported, "more than 10 axes"};
@@ -285,14 +288,17 @@ std::optional<View> view_expand(const InferContext& c, const Shape& result, int)
 }  // namespace
 
 namespace ops {
-constinit const OpSpec Identity{.name = "Identity", .infer = infer_identity, .view = view_same_order};
-constinit const OpSpec Reshape{.name = "Reshape", .infer = infer_reshape, .view = view_same_order, .required_inputs = 2};
-constinit const OpSpec Flatten{.name = "Flatten", .infer = infer_flatten, .view = view_same_order};
-constinit const OpSpec Squeeze{.name = "Squeeze", .infer = infer_squeeze, .view = view_same_order};
-constinit const OpSpec Unsqueeze{.name = "Unsqueeze", .infer = infer_unsqueeze, .view = view_same_order, .required_inputs = 2};
-constinit const OpSpec Transpose{.name = "Transpose", .infer = infer_transpose, .view = view_transpose};
+constinit const OpSpec Identity{.name = "Identity", .infer = infer_identity, .view = view_same_order, .by_sample = samples_apart};
+constinit const OpSpec Reshape{
+    .name = "Reshape", .infer = infer_reshape, .view = view_same_order, .required_inputs = 2, .by_sample = samples_apart};
+constinit const OpSpec Flatten{.name = "Flatten", .infer = infer_flatten, .view = view_same_order, .by_sample = samples_apart};
+constinit const OpSpec Squeeze{.name = "Squeeze", .infer = infer_squeeze, .view = view_same_order, .by_sample = samples_apart};
+constinit const OpSpec Unsqueeze{
+    .name = "Unsqueeze", .infer = infer_unsqueeze, .view = view_same_order, .required_inputs = 2, .by_sample = samples_apart};
+constinit const OpSpec Transpose{
+    .name = "Transpose", .infer = infer_transpose, .view = view_transpose, .by_sample = transpose_by_sample};
 constinit const OpSpec Slice{.name = "Slice", .infer = infer_slice, .view = view_slice, .required_inputs = 3};
-constinit const OpSpec Split{.name = "Split", .infer = infer_split, .view = view_split};
+constinit const OpSpec Split{.name = "Split", .infer = infer_split, .view = view_split, .by_sample = split_by_sample};
 constinit const OpSpec Expand{.name = "Expand", .infer = infer_expand, .view = view_expand, .required_inputs = 2};
 }  // namespace ops
 }  // namespace oxplow
