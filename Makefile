@@ -17,8 +17,8 @@ help:  ## this list
 	  printf '  \033[1mmake %-14s\033[0m %s\n' "$$name" "$$text"; done
 	@printf '\n  README.md begins with two of them: make demo, make test.\n\n'
 
-build: configured  ## the release command, at build/oxplow
-	@tools/ninja.sh build oxplow
+build: configured  ## the release command, at build/oxplow, and the Python package, at build/python
+	@tools/ninja.sh build oxplow python_package
 
 PREFIX ?= /usr/local
 install: configured  ## command, library and header into PREFIX (/usr/local)

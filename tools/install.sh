@@ -6,20 +6,19 @@
 set -euo pipefail
 
 packages_of() {
-  local build="clang-22 lld-22 g++-12 cmake ninja-build ccache libgtest-dev libgmock-dev libbenchmark-dev libcli11-dev
-               nlohmann-json3-dev"
   local python="python3 python3-venv ca-certificates"
+  local build="clang-22 lld-22 g++-12 cmake ninja-build ccache libgtest-dev libgmock-dev libbenchmark-dev libcli11-dev
+               nlohmann-json3-dev $python python3-dev"
   local sanitizers="libclang-rt-22-dev llvm-22"
   local arm="g++-12-aarch64-linux-gnu qemu-user googletest"
   case $1 in
     build) echo "$build" ;;
-    demo) echo "$build $python" ;;
-    bench) echo "$build $python python3-dev" ;;  # torch.compile builds Python modules
+    demo | bench) echo "$build" ;;
     arm) echo "$build $arm" ;;
     asan | fuzz) echo "$build $sanitizers" ;;
     format) echo "clang-format-22 git" ;;
-    lint) echo "$build clang-tidy-22 python3" ;;
-    test) echo "$build $python $sanitizers $arm clang-format-22 git" ;;
+    lint) echo "$build clang-tidy-22" ;;
+    test) echo "$build $sanitizers $arm clang-format-22 git" ;;
     dev) echo "$(packages_of test) clang-tidy-22 clangd-22 pre-commit gdb" ;;
     *) echo "install.sh: unknown task '$1'" >&2; exit 2 ;;
   esac

@@ -5,7 +5,10 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 folder=$1; shift
 preset=${folder#build-}
-[[ $folder != build ]] || preset=release
+if [[ $folder == build ]]; then
+  preset=release
+  tools/python_env.sh build/venv build  # the Python package is part of it
+fi
 if [[ ! $folder/build.ninja -nt CMakePresets.json ]]; then
   cmake --preset "$preset" --log-level=WARNING >/dev/null
   touch "$folder/build.ninja"

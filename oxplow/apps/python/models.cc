@@ -1,0 +1,112 @@
+// Models: load, run and profile, the interpreter's lock let go meanwhile.
+
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/string_view.h>
+#include <nanobind/stl/vector.h>
+
+#include "oxplow/apps/python/bindings.h"
+#include "oxplow/apps/python/errors.h"
+
+namespace oxplow::python {
+
+namespace nb = nanobind;
+using namespace nb::literals;
+
+namespace {
+
+// What `work` gives, done without the interpreter's lock.
+template <typename F>
+auto unlocked(F work) {
+  const nb::gil_scoped_release unlock;
+  return work();
+}
+
+Precision precision_named(std::string_view name) {
+  if (name == "fp32") return Precision::fp32;
+  if (name == "bf16") return Precision::bf16;
+  raise({ErrorCode::invalid_argument, "precision '" + std::string(name) + "': want fp32 or bf16"});
+}
+
+Options options_of(Workers& workers, std::string_view precision, std::string isa) {
+  return {.workers = &workers, .precision = precision_named(precision), .isa = std::move(isa)};
+}
+
+Model load(const std::string& path, Workers workers, std::string_view precision, std::string isa) {
+  const Options options = options_of(workers, precision, std::move(isa));
+  return value_of(unlocked([&] { return Model::load(path, options); }));
+}
+
+Model from_bytes(const nb::bytes& bytes, Workers workers, std::string_view precision, std::string isa) {
+  const Options options = options_of(workers, precision, std::move(isa));
+  const std::span data(static_cast<const std::byte*>(bytes.data()), bytes.size());
+  return value_of(unlocked([&] { return Model::from_bytes(data, options); }));
+}
+
+std::vector<Tensor> run(Model& model, const std::vector<Tensor>& inputs) {
+  return value_of(unlocked([&] { return model.run(inputs); }));
+}
+
+std::vector<Step> profile(Model& model, const std::vector<Tensor>& inputs, int runs) {
+  return value_of(unlocked([&] { return model.profile(inputs, runs); }));
+}
+
+nb::object shape_of(const TensorInfo& info) {
+  if (info.any_rank) return nb::none();
+  nb::list axes;
+  for (const Axis& axis : info.axes) {
+    if (axis.extent >= 0)
+      axes.append(axis.extent);
+    else if (axis.name.empty())
+      axes.append(nb::none());
+    else
+      axes.append(axis.name);
+  }
+  return nb::tuple(axes);
+}
+
+nb::object dtype_of(const TensorInfo& info) { return info.any_type ? nb::none() : nb::object(nb::str(numpy_name(info.dtype))); }
+
+std::string described(const TensorInfo& info) { return "<TensorInfo " + info.name + ": " + to_string(info) + ">"; }
+
+void bind_descriptions(nb::module_& module) {
+  nb::class_<TensorInfo>(module, "TensorInfo", "What a model's file says of an input or output.")
+      .def_ro("name", &TensorInfo::name, "The name that run() takes or gives.")
+      .def_prop_ro("dtype", &dtype_of, nb::sig("def dtype(self) -> str | None"),
+                   "NumPy's name of the element type, \"float32\" and so on; None where the file does not say.")
+      .def_prop_ro("shape", &shape_of, nb::sig("def shape(self) -> tuple[int | str | None, ...] | None"),
+                   "Extents, outermost first; an open axis is its name or None. None where the file says nothing of the axes.")
+      .def(
+          "__str__", [](const TensorInfo& info) { return to_string(info); },
+          "\"f32[batch, 3, 224, 224]\"; what is open and has no name is ?.")
+      .def("__repr__", &described);
+  nb::class_<Step>(module, "Step", "One step of a run.")
+      .def_ro("op", &Step::op, "The op, \"Conv\".")
+      .def_ro("node", &Step::node, "The model's name for it.")
+      .def_ro("result", &Step::result, "Type of the result, \"f32[1, 56, 56, 64]\".")
+      .def_ro("kernel", &Step::kernel, "The kernel that computes it.")
+      .def_ro("why", &Step::why, "Why this kernel.")
+      .def_ro("gflop", &Step::gflop, "Billions of floating point operations a run.")
+      .def_ro("milliseconds", &Step::milliseconds, "Mean time of a run.");
+}
+
+}  // namespace
+
+void bind_models(nb::module_& module) {
+  bind_descriptions(module);
+  nb::class_<Workers>(module, "Workers", "A team of threads that models share, one run at a time.")
+      .def_static(
+          "create", [](int threads) { return value_of(Workers::create(threads)); }, "threads"_a)
+      .def_prop_ro("threads", &Workers::threads);
+  nb::class_<Model>(module, "Model", "A model, ready to run on tensors.")
+      .def_static("load", &load, "path"_a, "workers"_a, "precision"_a, "isa"_a)
+      .def_static("from_bytes", &from_bytes, "data"_a, "workers"_a, "precision"_a, "isa"_a)
+      .def("run", &run, "inputs"_a, "New tensors, in the order of `outputs`.")
+      .def("profile", &profile, "inputs"_a, "runs"_a, "The mean time of each step over so many runs.")
+      .def_prop_ro("inputs", [](const Model& model) { return model.inputs(); })
+      .def_prop_ro("outputs", [](const Model& model) { return model.outputs(); })
+      .def_prop_ro("threads", &Model::threads)
+      .def_prop_ro("isa", &Model::isa)
+      .def_prop_ro("precision", [](const Model& model) { return model.precision() == Precision::bf16 ? "bf16" : "fp32"; });
+}
+
+}  // namespace oxplow::python

@@ -1,0 +1,16 @@
+"""Oxplow runs machine learning models on CPUs.
+
+    import oxplow
+    model = oxplow.load("resnet50.onnx")
+    outputs = model.run({"x": images})
+    print(model.explain())
+"""
+
+from oxplow._native import Tensor, TensorInfo
+from oxplow._native import version as __version__
+from oxplow.errors import Error, InvalidArgument, InvalidModel, NotFound, OutOfMemory, ReadError, Unsupported
+from oxplow.explain import Explanation
+from oxplow.model import Model, load
+
+__all__ = ["Error", "Explanation", "InvalidArgument", "InvalidModel", "Model", "NotFound", "OutOfMemory", "ReadError", "Tensor",
+           "TensorInfo", "Unsupported", "__version__", "load"]
