@@ -7,9 +7,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-sections=(layers format build unit tiers gcc asan fuzz tsan arm venv models python)
+sections=(layers format build unit tiers gcc asan fuzz tsan arm venv models onnx python)
 declare -A limit_minutes=([layers]=1 [format]=2 [build]=15 [unit]=12 [tiers]=12 [gcc]=15 [asan]=25 [tsan]=12 [fuzz]=8 [arm]=20 [venv]=15
-                         [models]=15 [python]=25)
+                         [models]=15 [onnx]=6 [python]=25)
 jobs=${JOBS:-$(nproc)}
 logs=build/test-logs
 venv=build/venv
@@ -133,6 +133,9 @@ section_venv() {
 }
 
 section_models() { $venv/bin/python tests/models/export.py --conformance --out build/models; }
+
+# All of onnx's own tests of backends.
+section_onnx() { $venv/bin/python tests/conformance/onnx_backend/run.py --strict; }
 
 section_python() {
   $venv/bin/python -m pytest tests -ra --durations=5
