@@ -133,6 +133,30 @@ Stretch longest_stretch(const ConvArgs& args) {
   return {args.out_h, width, pixels};
 }
 
+// Adds a tile of `rows` pixels of a stretch to the block, those from position `start` on; the results of positions [first, end) alone
+// have a place. Returns the position to go on from, past the pixels of the border.
+template <typename Out>
+int64_t add_tile(const ConvArgs& args, const Stretch& stretch, int64_t stretch_row, int64_t start, int64_t first, int64_t end,
+                 int rows, AmxBlock* block) {
+  int64_t row = stretch_row + start / stretch.width, j = start % stretch.width;
+  int at = block->tiles++ * rows;
+  for (int64_t position = start; position < start + rows;) {  // an output row at a time: a division a pixel would be seen
+    const int64_t image = row / args.out_h, y_row = row % args.out_h;
+    char* y = static_cast<char*>(args.y) + (image * args.y_image + y_row * args.y_row + j * args.y_pixel) * Out::kBytes;
+    const char* z = static_cast<const char*>(args.epilogue.residual) +
+                    (image * args.residual_image + y_row * args.residual_row + j * args.residual_pixel) * Out::kBytes;
+    const int64_t left = stretch.width - j < start + rows - position ? stretch.width - j : start + rows - position;
+    for (const int64_t stop = position + left; position < stop; ++position, ++j, ++at) {
+      block->c[at] = position >= first && position < end && j < args.out_w ? y : nullptr;
+      block->residual[at] = z;
+      y += args.y_pixel * Out::kBytes;
+      z += args.residual_pixel * Out::kBytes;
+    }
+    if (j == stretch.width) j = 0, ++row;
+  }
+  return start + rows + (j < args.out_w ? 0 : stretch.width - j);
+}
+
 template <typename Out>
 void run_amx(const ConvArgs& args, int64_t pixel_begin, int64_t pixel_end, int64_t panel_begin, int64_t panel_end) {
   if (pixel_begin >= pixel_end || panel_begin >= panel_end) return;
@@ -142,43 +166,35 @@ void run_amx(const ConvArgs& args, int64_t pixel_begin, int64_t pixel_end, int64
   AmxProduct p;
   p.runs_h = taps.runs_h, p.runs_w = taps.runs_w, p.run_h_bytes = taps.run_h_bytes, p.run_w_bytes = taps.run_w_bytes;
   p.run_bytes = taps.run_units * 4;
+  p.step_bytes = amx_step_bytes(p.run_bytes);
   p.row_bytes = args.stride_w * args.x_pixel * 2;
   p.rows = amx_tile_rows(stretch.pixels);
   p.epilogue = &args.epilogue;
   const int64_t k = args.kernel_h * args.kernel_w * args.in_channels;
   const Panels panels{static_cast<const char*>(args.w), k * kAmxColumns * 2, args.out_channels, panel_begin, panel_end};
-  const int block_tiles = amx_block_tiles(p.rows * p.row_bytes * args.stride_h);
+  const int block_tiles = amx_block_tiles(p.rows * p.row_bytes * args.stride_h, panels);
   const AmxTiles tiles(p);
   AmxBlock block;
   for (int64_t pixel = pixel_begin; pixel < pixel_end;) {
-    // The stretch that has this pixel, where in it the pixels still to do begin and end, and the tile of the first of them.
-    const int64_t stretch_row = pixel / args.out_w / stretch.rows * stretch.rows;
-    const auto position = [&](int64_t i) { return (i / args.out_w - stretch_row) * stretch.width + i % args.out_w; };
-    const int64_t last =
-        (stretch_row + stretch.rows) * args.out_w < pixel_end ? (stretch_row + stretch.rows) * args.out_w : pixel_end;
-    const int64_t first = position(pixel);
-    const int64_t end = position(last - 1) + 1;
-    const int64_t start = first + p.rows > stretch.pixels ? stretch.pixels - p.rows : first;
-    block.a[block.tiles] = static_cast<const char*>(args.x) +
-                           (stretch_row / args.out_h * args.x_image + stretch_row % args.out_h * args.stride_h * args.x_row) * 2 +
-                           start * p.row_bytes;
-    for (int i = 0; i < p.rows; ++i) {
-      const int at = block.tiles * p.rows + i;
-      const int64_t row = stretch_row + (start + i) / stretch.width, j = (start + i) % stretch.width;
-      const bool wanted = start + i >= first && start + i < end && j < args.out_w;
-      const int64_t image = row / args.out_h, y_row = row % args.out_h;
-      block.c[at] =
-          wanted ? static_cast<char*>(args.y) + (image * args.y_image + y_row * args.y_row + j * args.y_pixel) * Out::kBytes
-                 : nullptr;
-      block.residual[at] = static_cast<const char*>(args.epilogue.residual) +
-                           (image * args.residual_image + y_row * args.residual_row + j * args.residual_pixel) * Out::kBytes;
-      if (wanted) pixel = row * args.out_w + j + 1;
+    // The stretch that has this pixel, and where in it the pixels still to do begin and end.
+    const int64_t row = pixel / args.out_w / stretch.rows * stretch.rows;
+    const int64_t stop = (row + stretch.rows) * args.out_w < pixel_end ? (row + stretch.rows) * args.out_w : pixel_end;
+    const auto position = [&](int64_t i) { return (i / args.out_w - row) * stretch.width + i % args.out_w; };
+    const int64_t end = position(stop - 1) + 1;
+    const char* x =
+        static_cast<const char*>(args.x) + (row / args.out_h * args.x_image + row % args.out_h * args.stride_h * args.x_row) * 2;
+    for (int64_t first = position(pixel); first < end;) {
+      if (block.tiles == block_tiles) {
+        amx_run_block<Out>(p, block, panels);
+        block.tiles = 0;
+      }
+      const int64_t start = first + p.rows > stretch.pixels ? stretch.pixels - p.rows : first;
+      block.a[block.tiles] = x + start * p.row_bytes;
+      first = add_tile<Out>(args, stretch, row, start, first, end, p.rows, &block);
     }
-    if (++block.tiles == block_tiles || pixel >= pixel_end) {
-      amx_run_block<Out>(p, block, panels);
-      block.tiles = 0;
-    }
+    pixel = stop;
   }
+  amx_run_block<Out>(p, block, panels);
 }
 
 #endif

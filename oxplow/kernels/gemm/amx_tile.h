@@ -11,15 +11,16 @@ namespace oxplow::OXPLOW_ISA {
 
 inline constexpr int kAmxRows = 16;                        // of a tile, at most
 inline constexpr int kAmxColumns = 32;                     // of a panel: two tiles
-inline constexpr int64_t kAmxKBytes = 64;                  // of a row of A in a tile
+inline constexpr int64_t kAmxKBytes = 64;                  // of a row of A in a tile, at most
 inline constexpr int64_t kAmxUnitBytes = kAmxColumns * 4;  // of a pair of k in a panel
 inline constexpr int kAmxBlockTiles = 32;  // tiles of A that stay in L2 while the panels of B pass over them, at most
 
 // What all tiles of a product have alike. k walks over runs_h x runs_w runs of `run_bytes` contiguous bytes (tile.h).
 struct AmxProduct {
   int64_t runs_h = 1, runs_w = 1, run_h_bytes = 0, run_w_bytes = 0, run_bytes = 0;
-  int64_t row_bytes = 0;  // from a row of A to the next of its tile
-  int rows = 0;           // of a tile of A
+  int64_t step_bytes = kAmxKBytes;  // of a run in a tile of A
+  int64_t row_bytes = 0;            // from a row of A to the next of its tile
+  int rows = 0;                     // of a tile of A
   const Epilogue* epilogue = nullptr;
 };
 
@@ -40,12 +41,16 @@ class AmxTiles {
  public:
   explicit AmxTiles(const AmxProduct& p) {
     const auto rows = static_cast<uint8_t>(p.rows);
-    const auto tail = static_cast<uint16_t>(p.run_bytes % kAmxKBytes);
+    const auto step = static_cast<uint16_t>(p.step_bytes);
+    const auto tail = static_cast<uint16_t>(p.run_bytes % p.step_bytes);
+    const auto pairs = static_cast<uint8_t>(step / 4);
     for (int i = 0; i < 8; ++i) config_.bytes[i] = kAmxKBytes;
     for (int i = 0; i < 5; ++i) config_.rows[i] = rows;
-    config_.rows[5] = tail == 0 ? rows : kAmxRows;
-    config_.rows[6] = tail == 0 ? kAmxRows : rows;
-    config_.rows[7] = tail == 0 ? kAmxRows : static_cast<uint8_t>(tail / 4);
+    config_.bytes[4] = step;
+    if (tail == 0) config_.bytes[5] = step;
+    config_.rows[5] = tail == 0 ? rows : pairs;
+    config_.rows[6] = tail == 0 ? pairs : rows;
+    config_.rows[7] = tail == 0 ? pairs : static_cast<uint8_t>(tail / 4);
     if (tail != 0) config_.bytes[6] = tail;
     // In assembly with its operand in memory: g++ 12 may drop the stores to an operand of _tile_loadconfig.
     asm volatile("ldtilecfg %0" : : "m"(config_) : "memory");
@@ -94,9 +99,21 @@ struct AmxPending {
   int row = 0, rows = 0;
 };
 
-// Bias, residual, clip and store of rows [begin, end) that have a place, all columns.
+// Stores two vectors next to each other.
 template <typename Out>
-OXPLOW_INLINE void amx_finish_plain(const Tile& t, char* const* rows, const float* sums, int begin, int end) {
+OXPLOW_INLINE void amx_store(F32 v0, F32 v1, char* out) {
+  if constexpr (Out::kBytes == 2) {
+    _mm512_storeu_si512(out, reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(v1.v, v0.v)));
+  } else {
+    Out::store(v0, out);
+    Out::store(v1, out + 16 * Out::kBytes);
+  }
+}
+
+// Bias, residual, clip and store of rows [begin, end) that have a place, all columns. Its arithmetic is what layers of small k wait
+// for.
+template <typename Out, bool kResidual, bool kHigh>
+OXPLOW_INLINE void amx_finish_rows(const Tile& t, char* const* rows, const float* sums, int begin, int end) {
   const bool has_bias = t.epilogue->bias != nullptr;
   const F32 bias0 = has_bias ? F32::load(t.epilogue->bias + t.column) : F32::zero();
   const F32 bias1 = has_bias ? F32::load(t.epilogue->bias + t.column + 16) : F32::zero();
@@ -104,22 +121,29 @@ OXPLOW_INLINE void amx_finish_plain(const Tile& t, char* const* rows, const floa
   const F32 high = F32::broadcast(t.high);
   for (int i = begin; i < end; ++i) {
     if (rows[i] == nullptr) continue;
-    char* out = rows[i] + t.column * Out::kBytes;
     F32 v0 = F32::load(sums + i * kAmxColumns) + bias0;
     F32 v1 = F32::load(sums + i * kAmxColumns + 16) + bias1;
-    if (t.residual_delta != 0) {
+    if constexpr (kResidual) {
       const char* residual = like_pointer(rows + i, t.residual_delta) + t.column * Out::kBytes;
       v0 = v0 + Out::load(residual);
       v1 = v1 + Out::load(residual + 16 * Out::kBytes);
     }
-    v0 = min(high, max(low, v0));
-    v1 = min(high, max(low, v1));
-    if constexpr (Out::kBytes == 2) {
-      _mm512_storeu_si512(out, _mm512_inserti64x4(_mm512_castsi256_si512(to_bf16(v0)), to_bf16(v1), 1));
-    } else {
-      Out::store(v0, out);
-      Out::store(v1, out + 16 * Out::kBytes);
+    v0 = max(low, v0);
+    v1 = max(low, v1);
+    if constexpr (kHigh) {
+      v0 = min(high, v0);
+      v1 = min(high, v1);
     }
+    amx_store<Out>(v0, v1, rows[i] + t.column * Out::kBytes);
+  }
+}
+
+template <typename Out, bool kResidual>
+OXPLOW_INLINE void amx_finish_rows(const Tile& t, char* const* rows, const float* sums, int begin, int end) {
+  if (t.high < __builtin_inff()) {
+    amx_finish_rows<Out, kResidual, true>(t, rows, sums, begin, end);
+  } else {
+    amx_finish_rows<Out, kResidual, false>(t, rows, sums, begin, end);
   }
 }
 
@@ -128,7 +152,11 @@ template <typename Out>
 __attribute__((noinline)) void amx_finish(AmxPending& p, int count) {
   const int last = p.row + count < p.rows ? p.row + count : p.rows;
   if (p.t.plain) {
-    amx_finish_plain<Out>(p.t, p.out, p.sums, p.row, last);
+    if (p.t.residual_delta != 0) {
+      amx_finish_rows<Out, true>(p.t, p.out, p.sums, p.row, last);
+    } else {
+      amx_finish_rows<Out, false>(p.t, p.out, p.sums, p.row, last);
+    }
     p.row = last;
     return;
   }
@@ -149,8 +177,8 @@ OXPLOW_INLINE void amx_multiply(const AmxProduct& p, const char* a0, const char*
   if constexpr (kVectors > 1) _tile_zero(1);
   if constexpr (kTiles > 1) _tile_zero(2);
   if constexpr (kTiles > 1 && kVectors > 1) _tile_zero(3);
-  const int64_t steps = p.run_bytes / kAmxKBytes;
-  const int64_t tail = p.run_bytes % kAmxKBytes;
+  const int64_t steps = p.run_bytes / p.step_bytes;
+  const int64_t tail = p.run_bytes % p.step_bytes;
   const auto stride = static_cast<size_t>(p.row_bytes);
   for (int64_t h = 0; h < p.runs_h; ++h) {
     for (int64_t w = 0; w < p.runs_w; ++w) {
@@ -188,8 +216,8 @@ OXPLOW_INLINE void amx_multiply(const AmxProduct& p, const char* a0, const char*
         }
         ahead.next();
         if (pending.row < pending.rows) amx_finish<Out>(pending, rows_a_step);
-        k += kAmxKBytes;
-        b += kAmxKBytes / 4 * kAmxUnitBytes;
+        k += p.step_bytes;
+        b += p.step_bytes / 4 * kAmxUnitBytes;
       }
       if constexpr (kTail) {
         _tile_loadd(6, a0 + k, stride);
@@ -243,7 +271,7 @@ __attribute__((noinline)) void amx_run_block(const AmxProduct& p, const AmxBlock
   t.low = clip ? p.epilogue->alpha : -__builtin_inff();
   t.high = clip ? p.epilogue->beta : __builtin_inff();
   t.residual_delta = p.epilogue->residual != nullptr ? AmxBlock::kResidualDelta : 0;
-  const int64_t steps = p.runs_h * p.runs_w * ((p.run_bytes + kAmxKBytes - 1) / kAmxKBytes);
+  const int64_t steps = p.runs_h * p.runs_w * ((p.run_bytes + p.step_bytes - 1) / p.step_bytes);
   const int rows_a_step = steps == 0 ? 0 : static_cast<int>((2 * p.rows + steps - 1) / steps);
   const int64_t pairs = (block.tiles + 1) / 2;
   const int64_t share = (panels.stride / pairs + 63) / 64 * 64;
@@ -277,17 +305,28 @@ __attribute__((noinline)) void amx_run_block(const AmxProduct& p, const AmxBlock
 
 template <typename Out>
 OXPLOW_INLINE void amx_run_block(const AmxProduct& p, const AmxBlock& block, const Panels& panels) {
-  if (p.run_bytes % kAmxKBytes == 0) {
+  if (p.run_bytes % p.step_bytes == 0) {
     amx_run_block<Out, false>(p, block, panels);
   } else {
     amx_run_block<Out, true>(p, block, panels);
   }
 }
 
-// Tiles of A in a block so that they stay in L2: an even number.
-OXPLOW_INLINE int amx_block_tiles(int64_t tile_bytes) {
+// How much of a run a tile of A takes: as few steps as can be, and of equal length where that goes without a last part (56 bytes of
+// a stem's row of taps are one step).
+OXPLOW_INLINE int64_t amx_step_bytes(int64_t run_bytes) {
+  const int64_t steps = (run_bytes + kAmxKBytes - 1) / kAmxKBytes;
+  return steps > 0 && run_bytes % (4 * steps) == 0 ? run_bytes / steps : kAmxKBytes;
+}
+
+// Tiles of A in a block so that they stay in L2: an even number. Few where the panels stay there too, so that rows of C are written
+// whole before they leave it.
+OXPLOW_INLINE int amx_block_tiles(int64_t tile_bytes, const Panels& panels) {
+  const int64_t columns = (panels.end - panels.begin) * kAmxColumns;
+  const bool few = columns * kAmxColumns * 2 >= 4 * panels.stride && (panels.end - panels.begin) * panels.stride <= 512 << 10;
+  const int most = few ? kAmxBlockTiles / 4 : kAmxBlockTiles;
   const int64_t fit = (int64_t{768} << 10) / (tile_bytes + 1) / 2 * 2;
-  return fit < 4 ? 4 : fit > kAmxBlockTiles ? kAmxBlockTiles : static_cast<int>(fit);
+  return fit < 4 ? 4 : fit > most ? most : static_cast<int>(fit);
 }
 
 }  // namespace oxplow::OXPLOW_ISA

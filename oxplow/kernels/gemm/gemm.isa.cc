@@ -77,11 +77,12 @@ void run_amx(const GemmArgs& args, int64_t row_begin, int64_t row_end, int64_t p
   if (row_begin >= row_end || panel_begin >= panel_end) return;
   AmxProduct p;
   p.run_bytes = args.k * 2;
+  p.step_bytes = amx_step_bytes(p.run_bytes);
   p.row_bytes = args.lda * 2;
   p.rows = amx_tile_rows(row_end - row_begin);
   p.epilogue = &args.epilogue;
   const Panels panels{static_cast<const char*>(args.b), args.k * kAmxColumns * 2, args.n, panel_begin, panel_end};
-  const int block_tiles = amx_block_tiles(p.rows * p.run_bytes);
+  const int block_tiles = amx_block_tiles(p.rows * p.run_bytes, panels);
   const AmxTiles tiles(p);
   AmxBlock block;
   for (int64_t first = row_begin; first < row_end; first += p.rows) {
