@@ -172,7 +172,9 @@ void run_amx(const ConvArgs& args, int64_t pixel_begin, int64_t pixel_end, int64
   p.epilogue = &args.epilogue;
   const int64_t k = args.kernel_h * args.kernel_w * args.in_channels;
   const Panels panels{static_cast<const char*>(args.w), k * kAmxColumns * 2, args.out_channels, panel_begin, panel_end};
-  const int block_tiles = amx_block_tiles(p.rows * p.row_bytes * args.stride_h, panels);
+  const int64_t pixels_read = (args.kernel_h < args.stride_h ? args.kernel_h : args.stride_h) *
+                              (args.kernel_w < args.stride_w ? args.kernel_w : args.stride_w);  // for each of y's
+  const int block_tiles = amx_block_tiles(p.rows * args.in_channels * 2 * pixels_read, panels);
   const AmxTiles tiles(p);
   AmxBlock block;
   for (int64_t pixel = pixel_begin; pixel < pixel_end;) {

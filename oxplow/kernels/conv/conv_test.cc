@@ -192,6 +192,19 @@ TEST_P(ConvTest, Pointwise) {
   expect_right({.batch = 3, .out_h = 5, .out_w = 3, .in_channels = 17, .out_channels = 33, .pixel_pad = 3});
 }
 
+// Where writing y is most of the work.
+TEST_P(ConvTest, MuchWiderThanDeep) {
+  expect_right({.batch = 2, .out_h = 9, .out_w = 11, .in_channels = 32, .out_channels = 150, .residual = true});
+}
+
+// Runs of k that are cut evenly, and with a rest.
+TEST_P(ConvTest, RunsOfOddLength) {
+  for (const int64_t channels : {22, 34, 40, 56}) {
+    expect_right(
+        {.out_h = 5, .out_w = 7, .in_channels = channels, .out_channels = 40, .kernel_h = 2, .kernel_w = 2, .pixel_pad = 2});
+  }
+}
+
 TEST_P(ConvTest, ThreeByThree) {
   expect_right({.out_h = 14, .out_w = 14, .in_channels = 32, .out_channels = 64, .kernel_h = 3, .kernel_w = 3});
   expect_right({.batch = 2,

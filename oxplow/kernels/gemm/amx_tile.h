@@ -259,6 +259,21 @@ OXPLOW_INLINE void amx_multiply(int64_t vectors, const AmxProduct& p, const char
   }
 }
 
+// Whether C is so wide that writing it is most of the work, and the panels stay in L2: then a pair of tiles of A stays in L1 while all
+// panels pass over it, so that rows of C are written whole before they leave the caches, and no panel needs to be fetched ahead.
+OXPLOW_INLINE bool amx_is_wide(const Panels& panels) {
+  const int64_t bytes = (panels.end - panels.begin) * panels.stride;
+  const int64_t k = panels.stride / (kAmxColumns * 2);
+  return (panels.end - panels.begin) * kAmxColumns >= 4 * k && bytes <= 512 << 10;
+}
+
+// Tiles of A in a block so that they stay in L2: an even number.
+OXPLOW_INLINE int amx_block_tiles(int64_t tile_bytes, const Panels& panels) {
+  if (amx_is_wide(panels)) return 2;
+  const int64_t fit = (int64_t{768} << 10) / (tile_bytes + 1) / 2 * 2;
+  return fit < 4 ? 4 : fit > kAmxBlockTiles ? kAmxBlockTiles : static_cast<int>(fit);
+}
+
 // Computes a block x panels, inside an AmxTiles.
 template <typename Out, bool kTail>
 __attribute__((noinline)) void amx_run_block(const AmxProduct& p, const AmxBlock& block, const Panels& panels) {
@@ -275,7 +290,7 @@ __attribute__((noinline)) void amx_run_block(const AmxProduct& p, const AmxBlock
   const int rows_a_step = steps == 0 ? 0 : static_cast<int>((2 * p.rows + steps - 1) / steps);
   const int64_t pairs = (block.tiles + 1) / 2;
   const int64_t share = (panels.stride / pairs + 63) / 64 * 64;
-  int64_t prefetch_step = steps == 0 ? 0 : (share / steps + 63) / 64 * 64;
+  int64_t prefetch_step = steps == 0 || amx_is_wide(panels) ? 0 : (share / steps + 63) / 64 * 64;
   if (prefetch_step > 1024) prefetch_step = 1024;
   for (int64_t panel = panels.begin; panel < panels.end; ++panel) {
     const char* b = panels.packed + panel * panels.stride;
@@ -317,16 +332,6 @@ OXPLOW_INLINE void amx_run_block(const AmxProduct& p, const AmxBlock& block, con
 OXPLOW_INLINE int64_t amx_step_bytes(int64_t run_bytes) {
   const int64_t steps = (run_bytes + kAmxKBytes - 1) / kAmxKBytes;
   return steps > 0 && run_bytes % (4 * steps) == 0 ? run_bytes / steps : kAmxKBytes;
-}
-
-// Tiles of A in a block so that they stay in L2: an even number. Few where the panels stay there too, so that rows of C are written
-// whole before they leave it.
-OXPLOW_INLINE int amx_block_tiles(int64_t tile_bytes, const Panels& panels) {
-  const int64_t columns = (panels.end - panels.begin) * kAmxColumns;
-  const bool few = columns * kAmxColumns * 2 >= 4 * panels.stride && (panels.end - panels.begin) * panels.stride <= 512 << 10;
-  const int most = few ? kAmxBlockTiles / 4 : kAmxBlockTiles;
-  const int64_t fit = (int64_t{768} << 10) / (tile_bytes + 1) / 2 * 2;
-  return fit < 4 ? 4 : fit > most ? most : static_cast<int>(fit);
 }
 
 }  // namespace oxplow::OXPLOW_ISA
