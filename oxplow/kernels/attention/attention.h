@@ -14,8 +14,8 @@ namespace oxplow {
 //   s[i][j] = scale * sum over d < head_dim of q[b][i][h][d] * k[b][j][g][d] + mask[b][h][i][j]     (-inf where causal hides j
 //   from i) y[b][i][h][d] = sum over j of softmax(s[i])[j] * v[b][j][g][d],  d < value_dim
 // A query that sees no key (every s is -inf) gives zeros; NaN in a query, or in a key or value it sees, gives NaN.
-// Strides are in elements and free; head_dim and value_dim are contiguous. Sums are f32; results do not depend on how tasks are
-// split.
+// Strides are in elements and free; head_dim and value_dim are contiguous. Sums are f32; where q, k and v are bf16, the softmax may be
+// rounded to bf16 before it multiplies v. Results do not depend on how tasks are split.
 struct AttentionArgs {
   int64_t batch = 0, queries = 0, keys = 0, heads = 0, kv_heads = 0, head_dim = 0, value_dim = 0;  // kv_heads divides heads
   const void* q = nullptr;  // [batch][queries][heads][head_dim]
@@ -40,7 +40,7 @@ struct AttentionKernel {
   const char* name;  // attention_<q>_<isa>
   DType type;        // of q, k, v and y: f32 or bf16
   // Bytes of scratch that one worker needs, aligned to 64. Bounded: does not grow with the number of keys, except for the few
-  // queries of decoding, 4 bytes a key and query.
+  // queries of decoding, 4 bytes a key and query. This and `tasks` look at extents and strides alone; all strides of no mask are 0.
   size_t (*scratch_bytes)(const AttentionArgs& args);
   // Number of tasks: batch x heads x blocks of queries (or batch x kv_heads when there are few queries). Neighbours share keys.
   int64_t (*tasks)(const AttentionArgs& args);

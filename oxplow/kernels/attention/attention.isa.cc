@@ -1,9 +1,10 @@
 #include "oxplow/kernels/attention/attention.h"
 
+#include "oxplow/kernels/attention/amx_attention.h"
 #include "oxplow/kernels/attention/decode.h"
+#include "oxplow/kernels/attention/exp2.h"
 #include "oxplow/kernels/attention/panel.h"
 #include "oxplow/kernels/attention/transpose.h"
-#include "oxplow/kernels/simd/math.h"
 #include "oxplow/kernels/simd/storage.h"
 
 namespace oxplow::OXPLOW_ISA {
@@ -103,19 +104,6 @@ struct RowCopy {
     return result;
   }
 };
-
-// 2^x for x <= 0 or NaN; zero where it is not a normal number, which would be slow to compute with.
-OXPLOW_INLINE F32 exp2_of_negative(F32 x) {
-  // Fit of 2^r, |r| <= 1/2, exact at zero.
-  constexpr float kTail[] = {6.931469776e-01f, 2.402224208e-01f, 5.550733744e-02f, 9.671512688e-03f, 1.326472725e-03f};
-  // Added, this leaves the nearest whole number, biased as an exponent, in the low bits.
-  const F32 magic = F32::broadcast(12582912.0f + 127);
-  const Mask tiny = x < F32::broadcast(-126);
-  const F32 shifted = x + magic;
-  const F32 r = x - (shifted - magic);
-  const F32 e = fma(r, polynomial(r, kTail), F32::broadcast(1));
-  return select(tiny, F32::zero(), e * from_bits(shift_left<23>(bits(shifted))));
-}
 
 template <int kVectors>
 constexpr PanelTiles<kVectors> kTiles{};
@@ -438,8 +426,27 @@ void run(const AttentionArgs& args, int64_t task_begin, int64_t task_end, void* 
   }
 }
 
+#if defined(__AMX_BF16__)
+
+// Queries enough for its tiles, and a mask, if any, that is read along the keys. Pointers may still be missing.
+bool suits_amx(const AttentionArgs& args) { return !decodes(args) && (args.mask_key == 0 || args.mask_key == 1); }
+
+// By AMX where that suits.
+size_t scratch_bytes_amx(const AttentionArgs& args) {
+  return suits_amx(args) ? amx_attention_scratch_bytes(args) : scratch_bytes<Bf16>(args);
+}
+int64_t tasks_amx(const AttentionArgs& args) { return suits_amx(args) ? amx_attention_tasks(args) : tasks(args); }
+void run_amx(const AttentionArgs& args, int64_t task_begin, int64_t task_end, void* scratch) {
+  suits_amx(args) ? amx_attention_run(args, task_begin, task_end, scratch) : run<Bf16>(args, task_begin, task_end, scratch);
+}
+
+#endif
+
 constexpr AttentionKernel kKernels[] = {
     {"attention_f32_" OXPLOW_TEXT(OXPLOW_ISA), DType::f32, scratch_bytes<float>, tasks, run<float>},
+#if defined(__AMX_BF16__)
+    {"attention_bf16_amx", DType::bf16, scratch_bytes_amx, tasks_amx, run_amx},
+#endif
     {"attention_bf16_" OXPLOW_TEXT(OXPLOW_ISA), DType::bf16, scratch_bytes<Bf16>, tasks, run<Bf16>},
 };
 

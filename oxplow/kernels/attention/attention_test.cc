@@ -227,6 +227,19 @@ TEST_P(AttentionTest, Causal) {
   }
 }
 
+TEST_P(AttentionTest, ManyQueriesAndKeys) {
+  for (const bool causal : {false, true}) {
+    check({.queries = 301, .keys = 530, .head_dim = 40, .value_dim = 24, .causal = causal, .causal_offset = 200});
+    check({.queries = 301,
+           .keys = 530,
+           .head_dim = 8,
+           .value_dim = 40,
+           .mask = MaskShape::keys_last,
+           .causal = causal,
+           .causal_offset = -20});
+  }
+}
+
 TEST_P(AttentionTest, LargeScores) {
   check({.queries = 40, .keys = 300, .head_dim = 64, .value_dim = 8, .spread = 8});
   check({.queries = 2, .keys = 700, .head_dim = 64, .value_dim = 8, .spread = 8});

@@ -59,7 +59,9 @@ ReferenceAttention reference_attention(const AttentionArgs& args, int64_t b, int
   }
   for (int64_t d = 0; d < args.value_dim; ++d) {
     r.value[d] /= total;
-    const double relative = 4 * slack + (2 * static_cast<double>(args.keys) + 20) * 0x1p-24;
+    // Where q, k and v are bf16, the weights may be rounded to it as well, and be as exact as that asks for.
+    const double weight_unit = sizeof(T) == 2 ? 0x1p-8 : 0;
+    const double relative = weight_unit + 4 * slack + (2 * static_cast<double>(args.keys) + 20) * 0x1p-24;
     r.tolerance[d] = size[d] / total * relative + std::abs(r.value[d]) * unit + 1e-37;
   }
   return r;
