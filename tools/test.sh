@@ -7,9 +7,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-sections=(layers format build unit tiers gcc asan fuzz tsan arm venv models onnx python)
+sections=(layers format build unit tiers gcc asan fuzz tsan arm venv models wheel onnx python)
 declare -A limit_minutes=([layers]=1 [format]=2 [build]=15 [unit]=12 [tiers]=12 [gcc]=15 [asan]=25 [tsan]=12 [fuzz]=8 [arm]=20 [venv]=15
-                         [models]=15 [onnx]=6 [python]=25)
+                         [models]=15 [wheel]=15 [onnx]=6 [python]=25)
 jobs=${JOBS:-$(nproc)}
 logs=build/test-logs
 venv=build/venv
@@ -133,6 +133,15 @@ section_venv() {
 }
 
 section_models() { $venv/bin/python tests/models/export.py --conformance --out build/models; }
+
+# The package as pip makes it, in an environment of its own; compiled by what compiled the release, so that the cache has it.
+section_wheel() {
+  rm -rf build/wheel && mkdir -p build/wheel
+  CXX=clang++-22 $venv/bin/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir build/wheel .
+  python3 -m venv build/wheel/venv
+  build/wheel/venv/bin/python -m pip install --quiet --disable-pip-version-check build/wheel/*.whl
+  tests/python/check_wheel.py build/wheel/*.whl build/wheel/venv/bin/python
+}
 
 # All of onnx's own tests of backends.
 section_onnx() { $venv/bin/python tests/conformance/onnx_backend/run.py --strict; }
