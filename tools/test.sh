@@ -143,8 +143,12 @@ section_wheel() {
   tests/python/check_wheel.py build/wheel/*.whl build/wheel/venv/bin/python
 }
 
-# All of onnx's own tests of backends.
-section_onnx() { $venv/bin/python tests/conformance/onnx_backend/run.py --strict; }
+# All of onnx's own tests of backends, and the page about them.
+section_onnx() {
+  local results=build/onnx_backend/results.json
+  $venv/bin/python tests/conformance/onnx_backend/run.py --strict --json $results
+  tools/onnx_coverage.py $results --check
+}
 
 section_python() {
   $venv/bin/python -m pytest tests -ra --durations=5

@@ -35,7 +35,7 @@ class Case:
     name: str
     kind: str
     training: bool
-    op: str  # of a node case with one node; else ""
+    op: str  # of a node case with one node, "Add" or "ai.onnx.ml.Binarizer"; else ""
     test: unittest.TestCase
 
     def run(self) -> str:
@@ -78,5 +78,6 @@ def all_cases(scratch: Path) -> list[Case]:
 
 def described(name: str, kind: str, test: unittest.TestCase, model: onnx.ModelProto | None) -> Case:
     training = model is not None and any(opset.domain == TRAINING_DOMAIN for opset in model.opset_import)
-    op = model.graph.node[0].op_type if kind == "node" and model is not None and len(model.graph.node) == 1 else ""
+    nodes = model.graph.node if kind == "node" and model is not None and not model.functions else []
+    op = ".".join(filter(None, (nodes[0].domain, nodes[0].op_type))) if len(nodes) == 1 else ""
     return Case(name, kind, training, op, test)
