@@ -9,7 +9,7 @@ FILTER ?=
 VENV := build/venv
 SOURCES = $(shell git ls-files '*.h' '*.cc')
 
-.PHONY: help build install check test demo bench bench-kernels arm asan tsan fuzz gcc tiers format lint clean distclean
+.PHONY: help build install check test demo bench bench-kernels arm asan tsan fuzz gcc tiers docs format lint clean distclean
 
 help:  ## this list
 	@printf '\n  Oxplow: ONNX models on CPUs\n\n'
@@ -55,6 +55,10 @@ tsan:  ## tests of threads under the thread sanitizer
 fuzz:  ## each fuzz target for FUZZ_SECONDS (20)
 arm:   ## cross build for 64-bit Arm, unit tests under qemu
 tiers: ## tests of graphs on each lower tier, and on older processors, emulated
+
+docs:  ## the site of the documentation, at build/site
+	@tools/python_env.sh build/docs-venv docs
+	@NO_MKDOCS_2_WARNING=1 build/docs-venv/bin/mkdocs build --strict --quiet
 
 format:  ## clang-format over every source
 	@tools/install.sh format

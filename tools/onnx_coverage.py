@@ -25,6 +25,7 @@ HEAD = """\
 # What of ONNX runs
 Made by `tools/onnx_coverage.py` of the results of `onnx.backend.test` {version}, at that suite's own tolerances. A model with an op that is not known is refused
 as a whole when it is loaded, all such ops by name; nothing is skipped or guessed.
+
 """
 
 

@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
-# Makes or updates the virtual environment DIR: python_env.sh DIR [build|test|bench]
+# Makes or updates the virtual environment DIR: python_env.sh DIR [build|test|bench|docs]
 #   build  what the Python package is built with
 #   test   exports the models, makes golden outputs and runs the Python tests (default)
 #   bench  the same, and the peers the benchmarks run against
-# A complete environment is a no-op. Each set contains those before it.
+#   docs   makes the site of the documentation: by itself, for an environment of its own
+# A complete environment is a no-op. Each set but docs contains those before it.
 set -euo pipefail
-dir=${1:?usage: python_env.sh DIR [test|bench]}; set_name=${2:-test}
+dir=${1:?usage: python_env.sh DIR [build|test|bench|docs]}; set_name=${2:-test}
 sets=(build test bench)
+[[ $set_name != docs ]] || sets=(docs)
 [[ " ${sets[*]} " == *" $set_name "* ]] || { echo "python_env.sh: unknown set '$set_name': ${sets[*]}" >&2; exit 2; }
 
 recipe=$(sha256sum "$0" | cut -c1-16)
@@ -14,7 +16,9 @@ is_complete() { [[ -x $dir/bin/python && $(cat "$dir/.oxplow-$1" 2>/dev/null) ==
 # Whether set $1 or one that contains it is there.
 is_there() {
   local name inside=
-  for name in "${sets[@]}"; do
+  install_docs_set() { install mkdocs==1.6.1 mkdocs-material==9.8.1; }
+
+for name in "${sets[@]}"; do
     [[ $name != "$1" ]] || inside=1
     [[ -z $inside ]] || ! is_complete "$name" || return 0
   done

@@ -7,9 +7,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-sections=(layers format build unit tiers gcc asan fuzz tsan arm venv models wheel onnx python)
+sections=(layers format build unit tiers gcc asan fuzz tsan arm venv models wheel onnx docs python)
 declare -A limit_minutes=([layers]=1 [format]=2 [build]=15 [unit]=12 [tiers]=12 [gcc]=15 [asan]=25 [tsan]=12 [fuzz]=8 [arm]=20 [venv]=15
-                         [models]=15 [wheel]=15 [onnx]=6 [python]=25)
+                         [models]=15 [wheel]=15 [onnx]=6 [docs]=5 [python]=25)
 jobs=${JOBS:-$(nproc)}
 logs=build/test-logs
 venv=build/venv
@@ -149,6 +149,9 @@ section_onnx() {
   $venv/bin/python tests/conformance/onnx_backend/run.py --strict --json $results
   tools/onnx_coverage.py $results --check
 }
+
+# The site of the documentation; a link that leads nowhere is a failure.
+section_docs() { make docs; }
 
 section_python() {
   $venv/bin/python -m pytest tests -ra --durations=5
