@@ -9,7 +9,7 @@
 namespace oxplow {
 namespace {
 
-constexpr int64_t kOldestOpset = 7, kNewestOpset = 28;
+constexpr int64_t kOldestOpset = 6, kNewestOpset = 28;
 
 // What the file declares of an input or output. `what` for errors: "input".
 Result<DeclaredTensor> declared_tensor(const onnx::ValueInfoProto& info, const std::string& what) {

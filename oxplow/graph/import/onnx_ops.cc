@@ -285,6 +285,7 @@ const std::map<std::string_view, Rule>& rules() {
 bool onnx_op_known(std::string_view op) { return rules().contains(op); }
 
 Results import_onnx_node(Graph& graph, const OnnxNode& node) {
+  if (node.opset == 6) OXPLOW_TRY(check_meaning_in_opset_6(graph, node));
   Builder builder(graph, node);
   return rules().at(node.op)(builder);
 }

@@ -21,6 +21,9 @@ struct OnnxNode {
 // Whether import_onnx_node knows the op (of the default domain). The list is in onnx_ops.cc.
 bool onnx_op_known(std::string_view op);
 
+// An error for a node of opset 6 whose meaning is another than opset 7 gives it.
+Status check_meaning_in_opset_6(const Graph& graph, const OnnxNode& node);
+
 // Appends the node's meaning in our ops; returns its outputs (fewer than it names where optional ones are not supported).
 Result<std::vector<ValueId>> import_onnx_node(Graph& graph, const OnnxNode& node);
 

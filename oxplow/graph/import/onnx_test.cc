@@ -298,12 +298,26 @@ TEST(OnnxImport, NamesEveryUnknownOpOnce) {
 
 TEST(OnnxImport, Opsets) {
   const auto with = [](int64_t opset) { return import_error(one_node("Relu", {number(1)}, {}, opset)); };
-  EXPECT_EQ(with(7), "no error");
-  EXPECT_NE(with(6).find("the model uses opset 6; opsets 7 to "), std::string::npos);
+  EXPECT_EQ(with(6), "no error");
+  EXPECT_NE(with(5).find("the model uses opset 5; opsets 6 to "), std::string::npos);
   EXPECT_NE(with(1000).find("the model uses opset 1000"), std::string::npos);
   OnnxWriter none;
   none.no_opsets().input("x", {}).node("Relu", {"x"}, {"y"}).output("y");
   EXPECT_NE(import_error(none), "no error");
+}
+
+TEST(OnnxImport, OtherMeaningsOfOpset6AreRefused) {
+  const Tensor pair = tensor<float>({2}, {1, 2}), one = tensor<float>({1}, {1});
+  const auto with = [](std::string_view op, const std::vector<Tensor>& inputs,
+                       std::initializer_list<std::pair<const char*, Attribute>> attributes) {
+    return import_error(one_node(op, inputs, attributes, 6));
+  };
+  EXPECT_EQ(with("Add", {pair, pair}, {}), "no error");
+  EXPECT_EQ(with("Add", {pair, one}, {{"broadcast", int64_t{1}}}), "no error");
+  EXPECT_NE(with("Add", {pair, pair}, {{"axis", int64_t{0}}}).find("before opset 7"), std::string::npos);
+  EXPECT_NE(with("PRelu", {pair, pair}, {}).find("slope"), std::string::npos);
+  EXPECT_EQ(with("Dropout", {pair}, {{"is_test", int64_t{1}}}), "no error");
+  EXPECT_NE(with("Dropout", {pair}, {}).find("is_test"), std::string::npos);
 }
 
 TEST(OnnxImport, GraphsThatAreBroken) {
