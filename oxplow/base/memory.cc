@@ -49,7 +49,14 @@ std::string_view read_proc(const char* path, char* text, size_t capacity) {
 }  // namespace
 
 Buffer::~Buffer() {
-  if (data_ != nullptr) munmap(data_, mapped_);
+  if (mapped_ != 0) munmap(data_, mapped_);
+}
+
+Buffer Buffer::borrow(std::span<const std::byte> bytes) {
+  Buffer buffer;
+  buffer.data_ = const_cast<std::byte*>(bytes.data());
+  buffer.size_ = bytes.size();
+  return buffer;
 }
 
 Result<Buffer> Buffer::allocate(size_t bytes) {

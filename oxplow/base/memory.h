@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <utility>
 
 #include "oxplow/base/result.h"
@@ -25,6 +26,8 @@ class Buffer {
 
   // An error (out_of_memory) when the system refuses.
   static Result<Buffer> allocate(size_t bytes);
+  // Memory that is somebody else's, to be read only and given back by him after this.
+  static Buffer borrow(std::span<const std::byte> bytes);
 
   std::byte* data() { return data_; }
   const std::byte* data() const { return data_; }

@@ -68,9 +68,10 @@ const char* seems_to_be(std::string_view text, std::string_view message) {
 }  // namespace
 }  // namespace onnx
 
-Result<OnnxModel> parse_onnx(std::span<const std::byte> bytes, const std::filesystem::path& folder) {
+namespace {
+
+Result<OnnxModel> parse(std::span<const std::byte> bytes, onnx::ExternalFiles files) {
   Budget budget = Budget::for_file(bytes.size());
-  onnx::ExternalFiles files(folder);
   OnnxModel result;
   auto model = onnx::Parser(budget, files).parse(bytes);
   if (!model.ok())
@@ -78,6 +79,16 @@ Result<OnnxModel> parse_onnx(std::span<const std::byte> bytes, const std::filesy
   result.model = model.take();
   result.external = files.take();
   return result;
+}
+
+}  // namespace
+
+Result<OnnxModel> parse_onnx(std::span<const std::byte> bytes, const std::filesystem::path& folder) {
+  return parse(bytes, onnx::ExternalFiles(folder));
+}
+
+Result<OnnxModel> parse_split_onnx(std::span<const std::byte> bytes, std::span<const std::byte> weights) {
+  return parse(bytes, onnx::ExternalFiles(weights));
 }
 
 Result<OnnxModel> read_onnx(const std::filesystem::path& path) {

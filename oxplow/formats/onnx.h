@@ -193,6 +193,10 @@ Result<OnnxModel> read_onnx(const std::filesystem::path& path);
 // Reads a model from memory that outlives the result. `folder` holds the external data; empty: external data are refused.
 Result<OnnxModel> parse_onnx(std::span<const std::byte> bytes, const std::filesystem::path& folder = {});
 
+// A model in two pieces of memory: its large tensors are external, in a file of this name.
+inline constexpr std::string_view kWeightsLocation = "weights";
+Result<OnnxModel> parse_split_onnx(std::span<const std::byte> bytes, std::span<const std::byte> weights);
+
 namespace onnx {
 
 // A tensor's elements, dense, row-major, little-endian; 4-bit types two to a byte, low half first; BOOL as bytes 0 and 1.

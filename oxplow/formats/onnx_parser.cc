@@ -18,6 +18,7 @@ std::optional<size_t> packed_count(FieldForm form, std::span<const std::byte> by
 
 Result<std::span<const std::byte>> ExternalFiles::bytes(std::string_view location) {
   OXPLOW_ASSIGN(std::string normal, normal_location(location));
+  if (weights_ && normal == kWeightsLocation) return *weights_;
   const auto found = std::lower_bound(locations_.begin(), locations_.end(), normal);
   const auto at = found - locations_.begin();
   if (found != locations_.end() && *found == normal) return files_[order_[static_cast<size_t>(at)]].bytes();

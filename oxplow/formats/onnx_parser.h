@@ -18,6 +18,8 @@ class ExternalFiles {
  public:
   // `folder` empty: every external file is refused.
   explicit ExternalFiles(std::filesystem::path folder) : folder_(std::move(folder)) {}
+  // There is one file, kWeightsLocation, and this is what it holds.
+  explicit ExternalFiles(std::span<const std::byte> weights) : weights_(weights) {}
 
   // The whole content of the file at `location`.
   Result<std::span<const std::byte>> bytes(std::string_view location);
@@ -25,6 +27,7 @@ class ExternalFiles {
 
  private:
   std::filesystem::path folder_;
+  std::optional<std::span<const std::byte>> weights_;
   std::optional<ContainedFolder> opened_;
   std::vector<std::string> locations_;  // sorted; order_[i] is the file of locations_[i]
   std::vector<size_t> order_;

@@ -1,5 +1,5 @@
 #pragma once
-// Writes Protocol Buffers' wire format, for tests that make model files sound and broken. Fields come out in the order of the calls.
+// Writes Protocol Buffers' wire format: split models, and the sound and broken files of tests. Fields come out in the order of the calls.
 
 #include <cstdint>
 #include <cstring>

@@ -3,12 +3,15 @@
 #include <algorithm>
 #include <set>
 
+#include "oxplow/formats/artifact.h"
+#include "oxplow/graph/artifact.h"
 #include "oxplow/graph/import/onnx.h"
 
 namespace oxplow {
 
 Result<std::unique_ptr<Model>> Model::load(const std::filesystem::path& path, const ModelOptions& options,
                                            std::shared_ptr<ThreadPool> pool) {
+  if (is_artifact(path)) return load_artifact(path, options, std::move(pool));
   OXPLOW_ASSIGN(Graph graph, import_onnx(path));
   return from_graph(std::move(graph), options, std::move(pool));
 }

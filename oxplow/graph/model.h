@@ -31,6 +31,10 @@ class Model {
   std::vector<std::string> output_names() const;
   const ModelOptions& options() const { return options_; }
   ThreadPool& pool() { return *pool_; }
+  PackCache& packs() { return packs_; }
+  // What the user should know of how the model was loaded; empty: nothing.
+  const std::string& note() const { return note_; }
+  void set_note(std::string note) { note_ = std::move(note); }
 
   // The input types for one symbol value each: the first unknown extent of every input is `batch`, others stay an error unless `extents` name
   // their symbol. A name in `extents` that no input has is an error too.
@@ -60,6 +64,7 @@ class Model {
   ModelOptions options_;
   std::shared_ptr<ThreadPool> pool_;
   PackCache packs_;
+  std::string note_;
   FoldMemo memo_;
   std::mutex mutex_;
   std::list<CachedPlan> plans_;  // latest first

@@ -2,17 +2,28 @@
 
 #include <algorithm>
 #include <chrono>
-#include <map>
 #include <mutex>
 
 namespace oxplow {
+namespace {
 
-double measured_gflops(const void* kernel, double flops, FunctionRef<void()> run) {
+struct Rates {
+  std::mutex mutex;
+  std::map<std::string, double, std::less<>> gflops;
+};
+
+Rates& rates() {
+  static auto* const rates = new Rates;  // outlives every thread
+  return *rates;
+}
+
+}  // namespace
+
+double measured_gflops(std::string_view kernel, double flops, FunctionRef<void()> run) {
   using Clock = std::chrono::steady_clock;
-  static std::mutex mutex;
-  static std::map<const void*, double>* const rates = new std::map<const void*, double>;  // outlives every thread
-  const std::lock_guard lock(mutex);
-  if (const auto known = rates->find(kernel); known != rates->end()) return known->second;
+  const std::lock_guard lock(rates().mutex);
+  auto& known = rates().gflops;
+  if (const auto it = known.find(kernel); it != known.end()) return it->second;
   constexpr auto kEnough = std::chrono::microseconds(600);
   run();  // brings code and operands into cache
   double best = 1;
@@ -23,7 +34,17 @@ double measured_gflops(const void* kernel, double flops, FunctionRef<void()> run
     best = std::min(best, std::chrono::duration<double>(to - from).count());
     from = to;
   }
-  return (*rates)[kernel] = flops / std::max(best, 1e-9) / 1e9;
+  return known[std::string(kernel)] = flops / std::max(best, 1e-9) / 1e9;
+}
+
+std::map<std::string, double> known_gflops() {
+  const std::lock_guard lock(rates().mutex);
+  return {rates().gflops.begin(), rates().gflops.end()};
+}
+
+void note_gflops(const std::map<std::string, double>& noted) {
+  const std::lock_guard lock(rates().mutex);
+  rates().gflops.insert(noted.begin(), noted.end());
 }
 
 }  // namespace oxplow

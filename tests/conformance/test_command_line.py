@@ -1,5 +1,6 @@
 """The contract of the command: exit status 0, 1, 2; one clear line on stderr when the work fails; no crash on bad bytes."""
 import json
+import platform
 from pathlib import Path
 
 import numpy as np
@@ -59,7 +60,7 @@ def test_asked_for_help_is_success(oxplow: Oxplow, arguments: list[str]) -> None
     ["bench", "m.onnx", "--batch", "many"], ["bench", "m.onnx", "--batch", "0"], ["bench", "m.onnx", "--threads", "0"],
     ["bench", "m.onnx", "--threads", "two"], ["bench", "m.onnx", "--seconds", "-1"], ["bench", "m.onnx", "--dim", "n"],
     ["run", "m.onnx", "--input", "x.npy"], ["run", "m.onnx", "--input", "=x.npy"], ["run", "m.onnx", "other.onnx"], ["doctor", "m.onnx"],
-    ["bench", "m.onnx", "--skip-pass", "everything"],
+    ["bench", "m.onnx", "--skip-pass", "everything"], ["compile", "-o", "m.oxp"], ["compile", "m.onnx", "-o", "m.oxp", "--batch", "0"],
 ])
 def test_wrong_usage_is_status_2(oxplow: Oxplow, arguments: list[str]) -> None:
     finished = oxplow(*arguments)
@@ -80,6 +81,49 @@ def test_missing_model(oxplow: Oxplow, tmp_path: Path, x: Path, command: str) ->
 
 def test_missing_input_file(oxplow: Oxplow, linear: Path) -> None:
     assert "absent.npy" in run_with(oxplow, linear, linear.parent / "absent.npy").error_line()
+
+
+@pytest.fixture
+def compiled(oxplow: Oxplow, linear: Path) -> Path:
+    path = linear.with_suffix(".oxp")
+    assert "linear.oxp" in oxplow("compile", linear, "-o", path, "--batch", 1, 5).check().stdout
+    return path
+
+
+def test_compiled_model_runs_without_its_source(oxplow: Oxplow, linear: Path, compiled: Path, x: Path) -> None:
+    linear.unlink()
+    finished = run_with(oxplow, compiled, x).check()
+    assert finished.stderr == ""
+    np.testing.assert_allclose(np.load(linear.parent / "out" / "y.npy"), np.full((5, 3), [18, 22, 26], np.float32))
+    oxplow("bench", compiled, "--seconds", 0.1).check()
+    assert "layer" in oxplow("explain", compiled, "--seconds", 0.1).check().stdout
+
+
+def test_compiled_model_runs_on_a_lower_tier(oxplow: Oxplow, compiled: Path, x: Path) -> None:
+    lowest = "neon" if platform.machine() == "aarch64" else "x86_64"
+    finished = oxplow.run(compiled, {"x": x}, compiled.parent / "out", isa=lowest).check()
+    assert len(finished.stderr.splitlines()) == 1 and "packs the weights for itself" in finished.stderr
+    np.testing.assert_allclose(np.load(compiled.parent / "out" / "y.npy"), np.full((5, 3), [18, 22, 26], np.float32))
+
+
+def test_external_weights_are_compiled_in(oxplow: Oxplow, tmp_path: Path, x: Path) -> None:
+    onnx.save(linear_model(), tmp_path / "apart.onnx", save_as_external_data=True, location="apart.data", size_threshold=0)
+    oxplow("compile", tmp_path / "apart.onnx", "-o", tmp_path / "whole.oxp").check()
+    (tmp_path / "apart.data").unlink()
+    run_with(oxplow, tmp_path / "whole.oxp", x).check()
+    np.testing.assert_allclose(np.load(tmp_path / "out" / "y.npy"), np.full((5, 3), [18, 22, 26], np.float32))
+
+
+@pytest.mark.parametrize("kept", [8, 20, 63, 64, 0.5, -1])
+def test_truncated_compiled_model(oxplow: Oxplow, compiled: Path, x: Path, kept: float) -> None:
+    data = compiled.read_bytes()
+    compiled.write_bytes(data[:int(kept * len(data)) if 0 < kept < 1 else int(kept)])
+    line = run_with(oxplow, compiled, x).error_line()
+    assert "linear.oxp" in line and "compile the model again" in line
+
+
+def test_compiling_where_nothing_can_be_written(oxplow: Oxplow, linear: Path) -> None:
+    assert "No such file" in oxplow("compile", linear, "-o", linear.parent / "no" / "where.oxp").error_line()
 
 
 @pytest.mark.parametrize("kept", [0, 1, 10, 60, 0.5, 0.9, -1])

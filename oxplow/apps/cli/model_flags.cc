@@ -6,6 +6,8 @@
 
 #include "oxplow/base/cpu_budget.h"
 #include "oxplow/base/printable.h"
+#include "oxplow/formats/artifact.h"
+#include "oxplow/graph/artifact.h"
 
 namespace oxplow::cli {
 
@@ -17,10 +19,9 @@ std::function<std::string(const std::string&)> named(std::string form) {
 }
 
 void add_model_flags(CLI::App& command, ModelFlags& flags) {
-  command.add_option("MODEL", flags.path, "an ONNX model")->required();
-  command.add_option("--precision", flags.precision, "what to compute in")
-      ->check(CLI::IsMember({"fp32", "bf16", "int8", "auto"}))
-      ->capture_default_str();
+  command.add_option("MODEL", flags.path, "an ONNX model, or what `oxplow compile` made of one")->required();
+  command.add_option("--precision", flags.precision, "what to compute in (default: fp32, or what the model was compiled for)")
+      ->check(CLI::IsMember({"fp32", "bf16", "int8", "auto"}));
   command
       .add_option("--threads", flags.threads,
                   "threads to keep busy (default: OXPLOW_THREADS, OMP_NUM_THREADS, or what this process may use)")
@@ -47,29 +48,50 @@ int fail(const Error& error) {
   return 1;
 }
 
-Result<OpenModel> open_model(const ModelFlags& flags, std::optional<int> threads) {
-  const auto start = std::chrono::steady_clock::now();
-  OpenModel open;
-  OXPLOW_ASSIGN(open.isa, isa_from_environment());
-  if (threads) {
-    open.threads = *threads;
-  } else {
-    OXPLOW_ASSIGN(open.threads, thread_count(CpuBudget::detect(), flags.threads));
+namespace {
+
+// The name of the precision that the flags ask for.
+Result<std::string> wanted_precision(const ModelFlags& flags) {
+  if (flags.precision.empty() && is_artifact(std::filesystem::path(flags.path))) {
+    auto compiled = artifact_precision(flags.path);
+    if (!compiled.ok()) return in_context(flags.path, compiled.error());
+    return std::string(*compiled == Precision::bf16 ? "bf16" : "fp32");
   }
-  ModelOptions options;
-  options.isa = open.isa;
-  options.passes.skip = flags.skip_passes;
-  options.passes.convolution = flags.convolution;
-  open.precision = flags.precision == "auto" ? "fp32" : flags.precision;
-  if (open.precision == "int8")
+  return flags.precision.empty() || flags.precision == "auto" ? "fp32" : flags.precision;
+}
+
+}  // namespace
+
+Result<MachineChoice> choose_machine(const ModelFlags& flags, std::optional<int> threads) {
+  MachineChoice choice;
+  OXPLOW_ASSIGN(choice.options.isa, isa_from_environment());
+  if (threads) {
+    choice.threads = *threads;
+  } else {
+    OXPLOW_ASSIGN(choice.threads, thread_count(CpuBudget::detect(), flags.threads));
+  }
+  choice.options.passes.skip = flags.skip_passes;
+  choice.options.passes.convolution = flags.convolution;
+  OXPLOW_ASSIGN(choice.precision, wanted_precision(flags));
+  if (choice.precision == "int8")
     return Error{ErrorCode::unsupported,
                  "--precision int8 needs a quantized model, which this version cannot read yet; use fp32 or bf16"};
-  if (open.precision == "bf16" && !computes_in_bf16(open.isa)) {
-    std::fprintf(stderr, "oxplow: note: no bf16 kernels for %s; computing in fp32\n", std::string(name_of(open.isa)).c_str());
-    open.precision = "fp32";
+  if (choice.precision == "bf16" && !computes_in_bf16(choice.options.isa)) {
+    std::fprintf(stderr, "oxplow: note: no bf16 kernels for %s; computing in fp32\n",
+                 std::string(name_of(choice.options.isa)).c_str());
+    choice.precision = "fp32";
   }
-  if (open.precision == "bf16") options.passes.precision = Precision::bf16;
-  OXPLOW_ASSIGN(open.model, Model::load(flags.path, options, std::make_shared<ThreadPool>(open.threads)));
+  if (choice.precision == "bf16") choice.options.passes.precision = Precision::bf16;
+  return choice;
+}
+
+Result<OpenModel> open_model(const ModelFlags& flags, std::optional<int> threads) {
+  const auto start = std::chrono::steady_clock::now();
+  OXPLOW_ASSIGN(MachineChoice choice, choose_machine(flags, threads));
+  OpenModel open{.model = nullptr, .isa = choice.options.isa, .threads = choice.threads, .precision = choice.precision};
+  OXPLOW_ASSIGN(open.model, Model::load(flags.path, choice.options, std::make_shared<ThreadPool>(open.threads)));
+  if (!open.model->note().empty())
+    std::fprintf(stderr, "oxplow: note: %s: %s\n", printable(flags.path).c_str(), printable(open.model->note()).c_str());
   open.load_ms = milliseconds_since(start);
   return open;
 }

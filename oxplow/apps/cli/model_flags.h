@@ -14,7 +14,7 @@ namespace oxplow::cli {
 // What every command that opens a model takes.
 struct ModelFlags {
   std::string path;
-  std::string precision = "fp32";
+  std::string precision;  // "": that of an artifact, else fp32
   std::optional<int> threads;
   std::vector<std::string> dims;  // "NAME=N"
   std::vector<std::string> skip_passes;
@@ -33,6 +33,14 @@ struct OpenModel {
 std::function<std::string(const std::string&)> named(std::string form);
 
 void add_model_flags(CLI::App& command, ModelFlags& flags);
+
+// What the flags and the environment say of how to run, and what follows for this machine.
+struct MachineChoice {
+  ModelOptions options;
+  int threads = 1;
+  std::string precision;  // what is computed, after falling back (said on stderr)
+};
+Result<MachineChoice> choose_machine(const ModelFlags& flags, std::optional<int> threads = std::nullopt);
 
 // Loads the model with threads of its own (`threads`: overrides flags and budget).
 Result<OpenModel> open_model(const ModelFlags& flags, std::optional<int> threads = std::nullopt);

@@ -41,7 +41,7 @@ double rate_of(const ConvKernel& kernel) {
   args.x = memory->data();
   args.y = memory->data() + x_bytes;
   args.w = memory->data() + x_bytes + y_bytes;
-  return measured_gflops(&kernel, 2.0 * static_cast<double>(args.out_w * args.in_channels * args.out_channels),
+  return measured_gflops(kernel.name, 2.0 * static_cast<double>(args.out_w * args.in_channels * args.out_channels),
                          [&] { kernel.run(args, 0, args.out_w, 0, 2); });
 }
 

@@ -38,7 +38,7 @@ double rate_of(const GemmKernel& kernel) {
   args.a = memory->data();
   args.c = memory->data() + a_bytes;
   args.b = memory->data() + a_bytes + c_bytes;
-  return measured_gflops(&kernel, 2.0 * static_cast<double>(args.m * args.n * args.k),
+  return measured_gflops(kernel.name, 2.0 * static_cast<double>(args.m * args.n * args.k),
                          [&] { kernel.run(args, 0, args.m, 0, 2); });
 }
 
