@@ -155,10 +155,10 @@ class Planner {
     return result;
   }
 
-  // The distance of pixels at which an image is read and written fastest. At multiples of 2 KiB they would share a few sets of
+  // The distance of pixels at which an image is read and written fastest. At multiples of 1 KiB they would share a few sets of
   // the caches: one more line spreads them. Views would have to copy that.
   int64_t best_pixel(ValueId id) const {
-    constexpr size_t kColliding = 2048;
+    constexpr size_t kColliding = 1024;
     const TensorType& type = graph_[id].type;
     const int64_t c = type.shape[3];
     if (bytes_of(type.dtype, static_cast<size_t>(c)) % kColliding != 0 || type.shape[1] * type.shape[2] == 1) return c;
