@@ -113,6 +113,13 @@ void run(const ConvArgs& args, int64_t pixel_begin, int64_t pixel_end, int64_t p
 
 #if defined(__AMX_BF16__)
 
+// A panel is two of half the columns.
+void pack_amx(const float* w, int64_t out_stride, int64_t in_stride, int64_t row_stride, int64_t column_stride,
+              int64_t in_channels_given, const ConvArgs& args, int64_t panel_begin, int64_t panel_end, void* packed) {
+  pack<uint16_t, kAmxColumns / 2>(w, out_stride, in_stride, row_stride, column_stride, in_channels_given, args, 2 * panel_begin,
+                                  2 * panel_end, packed);
+}
+
 // Output rows whose pixels' inputs are equally far apart, `width` pixels from row to row: of all images, of one image with the pixels
 // of the border in between (computed and thrown away), or one row.
 struct Stretch {
@@ -238,7 +245,7 @@ constexpr ConvKernel kKernels[] = {
 #endif
 #if defined(__AMX_BF16__)
     {"conv_bf16_bf16_bf16_32x32_amx", DType::bf16, DType::bf16, DType::bf16, 2 * kAmxRows, kAmxColumns, 2,
-     packed_bytes<uint16_t, kAmxColumns>, pack<uint16_t, kAmxColumns>, run_amx<Bf16Out>},
+     packed_bytes<uint16_t, kAmxColumns>, pack_amx, run_amx<Bf16Out>},
 #elif defined(__AVX512BF16__)
     OXPLOW_CONV_BF16(6, 64),
     OXPLOW_CONV_BF16(14, 32),

@@ -1,7 +1,8 @@
 #pragma once
 // Products of bf16 by AMX: what tile.h is to vectors. A tile of A is up to 16 rows of 32 k, loaded from where they lie, so its rows
-// are equally far apart; a tile of B is 32 k of 16 columns of a packed panel (pack.h, pairs); two by two of each are summed in four
-// tiles of f32. The processor keeps the sums of each result in ascending order of pairs of k.
+// are equally far apart; a tile of B is 32 k of 16 columns, one run of memory: the halves of a panel are packed each on its own
+// (pack.h, pairs). Two by two of each are summed in four tiles of f32. The processor keeps the sums of each result in ascending order
+// of pairs of k.
 
 #include "oxplow/kernels/gemm/tile.h"
 
@@ -12,7 +13,7 @@ namespace oxplow::OXPLOW_ISA {
 inline constexpr int kAmxRows = 16;                        // of a tile, at most
 inline constexpr int kAmxColumns = 32;                     // of a panel: two tiles
 inline constexpr int64_t kAmxKBytes = 64;                  // of a row of A in a tile, at most
-inline constexpr int64_t kAmxUnitBytes = kAmxColumns * 4;  // of a pair of k in a panel
+inline constexpr int64_t kAmxUnitBytes = kAmxColumns * 2;  // of a pair of k in half a panel, the columns of a tile
 inline constexpr int kAmxBlockTiles = 32;  // tiles of A that stay in L2 while the panels of B pass over them, at most
 
 // What all tiles of a product have alike. k walks over runs_h x runs_w runs of `run_bytes` contiguous bytes (tile.h).
@@ -171,8 +172,8 @@ __attribute__((noinline)) void amx_finish(AmxPending& p, int count) {
 
 // sums[tile][row][32] of kTiles tiles of A x kVectors of B, over all k; meanwhile finishes what is pending.
 template <typename Out, bool kTail, int kTiles, int kVectors>
-OXPLOW_INLINE void amx_multiply(const AmxProduct& p, const char* a0, const char* a1, const char* b, AmxAhead ahead,
-                                AmxPending& pending, int rows_a_step, float* sums) {
+OXPLOW_INLINE void amx_multiply(const AmxProduct& p, const char* a0, const char* a1, const char* b0, const char* b1,
+                                AmxAhead ahead, AmxPending& pending, int rows_a_step, float* sums) {
   _tile_zero(0);
   if constexpr (kVectors > 1) _tile_zero(1);
   if constexpr (kTiles > 1) _tile_zero(2);
@@ -186,14 +187,14 @@ OXPLOW_INLINE void amx_multiply(const AmxProduct& p, const char* a0, const char*
       for (int64_t n = steps; n > 0; --n) {
         if constexpr (kTail) {
           _tile_loadd(4, a0 + k, stride);
-          _tile_loadd(5, b, kAmxUnitBytes);
+          _tile_loadd(5, b0, kAmxUnitBytes);
           _tile_dpbf16ps(0, 4, 5);
           if constexpr (kTiles > 1) {
             _tile_loadd(4, a1 + k, stride);
             _tile_dpbf16ps(2, 4, 5);
           }
           if constexpr (kVectors > 1) {
-            _tile_loadd(5, b + kAmxKBytes, kAmxUnitBytes);
+            _tile_loadd(5, b1, kAmxUnitBytes);
             if constexpr (kTiles > 1) {
               _tile_dpbf16ps(3, 4, 5);
               _tile_loadd(4, a0 + k, stride);
@@ -201,11 +202,11 @@ OXPLOW_INLINE void amx_multiply(const AmxProduct& p, const char* a0, const char*
             _tile_dpbf16ps(1, 4, 5);
           }
         } else {
-          _tile_loadd(6, b, kAmxUnitBytes);
+          _tile_loadd(6, b0, kAmxUnitBytes);
           _tile_loadd(4, a0 + k, stride);
           _tile_dpbf16ps(0, 4, 6);
           if constexpr (kVectors > 1) {
-            _tile_loadd(7, b + kAmxKBytes, kAmxUnitBytes);
+            _tile_loadd(7, b1, kAmxUnitBytes);
             _tile_dpbf16ps(1, 4, 7);
           }
           if constexpr (kTiles > 1) {
@@ -217,18 +218,19 @@ OXPLOW_INLINE void amx_multiply(const AmxProduct& p, const char* a0, const char*
         ahead.next();
         if (pending.row < pending.rows) amx_finish<Out>(pending, rows_a_step);
         k += p.step_bytes;
-        b += p.step_bytes / 4 * kAmxUnitBytes;
+        b0 += p.step_bytes / 4 * kAmxUnitBytes;
+        b1 += p.step_bytes / 4 * kAmxUnitBytes;
       }
       if constexpr (kTail) {
         _tile_loadd(6, a0 + k, stride);
-        _tile_loadd(7, b, kAmxUnitBytes);
+        _tile_loadd(7, b0, kAmxUnitBytes);
         _tile_dpbf16ps(0, 6, 7);
         if constexpr (kTiles > 1) {
           _tile_loadd(6, a1 + k, stride);
           _tile_dpbf16ps(2, 6, 7);
         }
         if constexpr (kVectors > 1) {
-          _tile_loadd(7, b + kAmxKBytes, kAmxUnitBytes);
+          _tile_loadd(7, b1, kAmxUnitBytes);
           if constexpr (kTiles > 1) {
             _tile_dpbf16ps(3, 6, 7);
             _tile_loadd(6, a0 + k, stride);
@@ -237,7 +239,8 @@ OXPLOW_INLINE void amx_multiply(const AmxProduct& p, const char* a0, const char*
         }
         ahead.next();
         if (pending.row < pending.rows) amx_finish<Out>(pending, rows_a_step);
-        b += tail / 4 * kAmxUnitBytes;
+        b0 += tail / 4 * kAmxUnitBytes;
+        b1 += tail / 4 * kAmxUnitBytes;
       }
     }
   }
@@ -250,12 +253,12 @@ OXPLOW_INLINE void amx_multiply(const AmxProduct& p, const char* a0, const char*
 }
 
 template <typename Out, bool kTail, int kTiles>
-OXPLOW_INLINE void amx_multiply(int64_t vectors, const AmxProduct& p, const char* a0, const char* a1, const char* b,
-                                AmxAhead ahead, AmxPending& pending, int rows_a_step, float* sums) {
+OXPLOW_INLINE void amx_multiply(int64_t vectors, const AmxProduct& p, const char* a0, const char* a1, const char* b0,
+                                const char* b1, AmxAhead ahead, AmxPending& pending, int rows_a_step, float* sums) {
   if (vectors > 1) {
-    amx_multiply<Out, kTail, kTiles, 2>(p, a0, a1, b, ahead, pending, rows_a_step, sums);
+    amx_multiply<Out, kTail, kTiles, 2>(p, a0, a1, b0, b1, ahead, pending, rows_a_step, sums);
   } else {
-    amx_multiply<Out, kTail, kTiles, 1>(p, a0, a1, b, ahead, pending, rows_a_step, sums);
+    amx_multiply<Out, kTail, kTiles, 1>(p, a0, a1, b0, b1, ahead, pending, rows_a_step, sums);
   }
 }
 
@@ -288,6 +291,7 @@ __attribute__((noinline)) void amx_run_block(const AmxProduct& p, const AmxBlock
   t.residual_delta = p.epilogue->residual != nullptr ? AmxBlock::kResidualDelta : 0;
   const int64_t steps = p.runs_h * p.runs_w * ((p.run_bytes + p.step_bytes - 1) / p.step_bytes);
   const int rows_a_step = steps == 0 ? 0 : static_cast<int>((2 * p.rows + steps - 1) / steps);
+  const int64_t half = panels.stride / 2;
   const int64_t pairs = (block.tiles + 1) / 2;
   const int64_t share = (panels.stride / pairs + 63) / 64 * 64;
   int64_t prefetch_step = steps == 0 || amx_is_wide(panels) ? 0 : (share / steps + 63) / 64 * 64;
@@ -302,9 +306,9 @@ __attribute__((noinline)) void amx_run_block(const AmxProduct& p, const AmxBlock
       const bool pair = i + 1 < block.tiles;
       const AmxAhead ahead{next + i / 2 * share, prefetch_step};
       if (pair) {
-        amx_multiply<Out, kTail, 2>(vectors, p, block.a[i], block.a[i + 1], b, ahead, pending, rows_a_step, sums);
+        amx_multiply<Out, kTail, 2>(vectors, p, block.a[i], block.a[i + 1], b, b + half, ahead, pending, rows_a_step, sums);
       } else {
-        amx_multiply<Out, kTail, 1>(vectors, p, block.a[i], nullptr, b, ahead, pending, rows_a_step, sums);
+        amx_multiply<Out, kTail, 1>(vectors, p, block.a[i], nullptr, b, b + half, ahead, pending, rows_a_step, sums);
       }
       t.column = column;
       t.columns = columns;

@@ -72,6 +72,12 @@ void run(const GemmArgs& args, int64_t row_begin, int64_t row_end, int64_t panel
 }
 
 #if defined(__AMX_BF16__)
+// A panel is two of half the columns.
+void pack_amx(const float* b, int64_t row_stride, int64_t column_stride, int64_t k, int64_t n, int64_t panel_begin,
+              int64_t panel_end, void* packed) {
+  pack<uint16_t, kAmxColumns / 2>(b, row_stride, column_stride, k, n, 2 * panel_begin, 2 * panel_end, packed);
+}
+
 template <typename Out>
 void run_amx(const GemmArgs& args, int64_t row_begin, int64_t row_end, int64_t panel_begin, int64_t panel_end) {
   if (row_begin >= row_end || panel_begin >= panel_end) return;
@@ -141,9 +147,9 @@ constexpr GemmKernel kKernels[] = {
 #endif
 #if defined(__AMX_BF16__)
     {"gemm_bf16_bf16_bf16_32x32_amx", DType::bf16, DType::bf16, DType::bf16, 32, kAmxColumns, 2,
-     packed_bytes<uint16_t, kAmxColumns>, pack<uint16_t, kAmxColumns>, run_amx<Bf16Out>},
+     packed_bytes<uint16_t, kAmxColumns>, pack_amx, run_amx<Bf16Out>},
     {"gemm_bf16_bf16_f32_32x32_amx", DType::bf16, DType::bf16, DType::f32, 32, kAmxColumns, 2,
-     packed_bytes<uint16_t, kAmxColumns>, pack<uint16_t, kAmxColumns>, run_amx<F32Out>},
+     packed_bytes<uint16_t, kAmxColumns>, pack_amx, run_amx<F32Out>},
 #elif defined(__AVX512BF16__)
     OXPLOW_GEMM_BF16(bf16, Bf16Out, 6, 64),
     OXPLOW_GEMM_BF16(f32, F32Out, 6, 64),
