@@ -4,10 +4,13 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <mutex>
 
 #include "oxplow/base/cpu_budget.h"
 #include "oxplow/base/printable.h"
+#include "oxplow/formats/artifact.h"
+#include "oxplow/graph/artifact.h"
 #include "oxplow/graph/import/onnx.h"
 #include "oxplow/graph/model.h"
 
@@ -130,6 +133,35 @@ Result<Workers> Workers::create(int threads) {
 
 int Workers::threads() const { return pool_ ? static_cast<const ThreadPool*>(pool_.get())->threads() : 0; }
 
+namespace {
+
+Result<ModelOptions> model_options(const Options& options) {
+  ModelOptions wanted;
+  const auto isa = options.isa.empty() ? isa_from_environment() : isa_named(options.isa);
+  if (!isa.ok()) return outside(isa.error());
+  wanted.isa = *isa;
+  wanted.max_plans = options.max_plans;
+  wanted.max_plan_bytes = options.max_plan_bytes;
+  if (options.precision == Precision::bf16 && computes_in_bf16(*isa)) wanted.passes.precision = oxplow::Precision::bf16;
+  return wanted;
+}
+
+Result<Workers> workers_of(const Options& options) {
+  const bool given = options.workers != nullptr && options.workers->threads() > 0;
+  return given ? Result<Workers>(*options.workers) : Workers::create(options.threads);
+}
+
+// The options with the precision that a compiled model asks for, where they name none.
+Result<Options> with_precision_of(const std::string& path, Options options) {
+  if (options.precision || !is_artifact(std::filesystem::path(path))) return options;
+  const auto compiled = artifact_precision(path);
+  if (!compiled.ok()) return outside(compiled.error());
+  options.precision = *compiled == oxplow::Precision::bf16 ? Precision::bf16 : Precision::fp32;
+  return options;
+}
+
+}  // namespace
+
 struct Model::Implementation {
   std::unique_ptr<oxplow::Model> model;
   std::vector<TensorInfo> inputs, outputs;
@@ -140,30 +172,25 @@ struct Model::Implementation {
   std::vector<const void*> in;
   std::vector<void*> out;
 
-  static Result<Model> load(oxplow::Result<Graph> graph, const Options& options);
+  // The model that `make` gives for the options.
+  using Make = oxplow::Result<std::unique_ptr<oxplow::Model>>(const ModelOptions&, std::shared_ptr<ThreadPool>);
+  static Result<Model> load(const Options& options, FunctionRef<Make> make);
   Result<Execution*> prepare(std::span<const Tensor> given);
   Result<std::vector<Tensor>> allocate(const Plan& plan);
   Status bind(const Plan& plan, std::span<const Tensor> given, std::span<Tensor> results);
 };
 
-Result<Model> Model::Implementation::load(oxplow::Result<Graph> graph, const Options& options) {
-  if (!graph.ok()) return outside(graph.error());
-  ModelOptions wanted;
-  const auto isa = options.isa.empty() ? isa_from_environment() : isa_named(options.isa);
-  if (!isa.ok()) return outside(isa.error());
-  wanted.isa = *isa;
-  wanted.max_plans = options.max_plans;
-  wanted.max_plan_bytes = options.max_plan_bytes;
-  if (options.precision == Precision::bf16 && computes_in_bf16(*isa)) wanted.passes.precision = oxplow::Precision::bf16;
-  auto workers =
-      options.workers != nullptr && options.workers->pool_ ? Result<Workers>(*options.workers) : Workers::create(options.threads);
+Result<Model> Model::Implementation::load(const Options& options, FunctionRef<Make> make) {
+  const auto wanted = model_options(options);
+  if (!wanted.ok()) return wanted.error();
+  auto workers = workers_of(options);
   if (!workers.ok()) return workers.error();
-  auto made = std::make_unique<Implementation>();
-  for (const DeclaredTensor& input : graph->declared) made->inputs.push_back(outside(input));
-  for (const DeclaredTensor& output : graph->declared_outputs) made->outputs.push_back(outside(output));
-  auto model = oxplow::Model::from_graph(graph.take(), wanted, std::static_pointer_cast<ThreadPool>(workers->pool_));
+  auto model = make(*wanted, std::static_pointer_cast<ThreadPool>(workers->pool_));
   if (!model.ok()) return outside(model.error());
+  auto made = std::make_unique<Implementation>();
   made->model = model.take();
+  for (const DeclaredTensor& input : made->model->inputs()) made->inputs.push_back(outside(input));
+  for (const DeclaredTensor& output : made->model->declared_outputs()) made->outputs.push_back(outside(output));
   return Model(std::move(made));
 }
 
@@ -217,7 +244,11 @@ Model& Model::operator=(Model&&) noexcept = default;
 Model::~Model() = default;
 
 Result<Model> Model::load(const std::string& path, const Options& options) {
-  return Implementation::load(import_onnx(path), options);
+  const auto precise = with_precision_of(path, options);
+  if (!precise.ok()) return precise.error();
+  return Implementation::load(*precise, [&](const ModelOptions& wanted, std::shared_ptr<ThreadPool> pool) {
+    return oxplow::Model::load(path, wanted, std::move(pool));
+  });
 }
 
 Result<Model> Model::from_bytes(std::span<const std::byte> bytes, const Options& options) {
@@ -230,7 +261,28 @@ Result<Model> Model::from_bytes(std::span<const std::byte> bytes, const Options&
   auto parsed = parse_onnx(kept->bytes);
   if (!parsed.ok()) return outside(parsed.error());
   kept->model = parsed.take();
-  return Implementation::load(import_onnx(std::shared_ptr<const OnnxModel>(kept, &kept->model)), options);
+  using Made = oxplow::Result<std::unique_ptr<oxplow::Model>>;
+  return Implementation::load(options, [&](const ModelOptions& wanted, std::shared_ptr<ThreadPool> pool) -> Made {
+    auto graph = import_onnx(std::shared_ptr<const OnnxModel>(kept, &kept->model));
+    if (!graph.ok()) return graph.error();
+    return oxplow::Model::from_graph(graph.take(), wanted, std::move(pool));
+  });
+}
+
+Result<CompileReport> compile(const std::string& source, const std::string& target, const CompileOptions& options) {
+  const auto precise = with_precision_of(source, options.options);
+  if (!precise.ok()) return precise.error();
+  const auto wanted = model_options(*precise);
+  if (!wanted.ok()) return wanted.error();
+  const auto workers = workers_of(*precise);
+  if (!workers.ok()) return workers.error();
+  for (const int64_t batch : options.batches) {
+    if (batch < 1) return invalid("a batch of " + std::to_string(batch) + ": want 1 or more");
+  }
+  const auto report = compile_artifact(source, target, {*wanted, options.batches, options.extents},
+                                       std::static_pointer_cast<ThreadPool>(workers->pool_));
+  if (!report.ok()) return outside(report.error());
+  return CompileReport{report->file_bytes, report->packs, report->packed_bytes};
 }
 
 const std::vector<TensorInfo>& Model::inputs() const { return implementation_->inputs; }

@@ -14,7 +14,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
+#include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -243,6 +245,9 @@ OXPLOW_API std::string to_string(const TensorInfo& info);
 // bf16: activations and packed weights in bf16, sums in fp32; a model's inputs and outputs keep their types.
 enum class Precision { fp32, bf16 };
 
+struct CompileOptions;
+struct CompileReport;
+
 // A team of threads that models share, one run at a time. Copies are the same team. Keep it to one a process: two teams that are
 // busy at once take turns on the same processors.
 class Workers {
@@ -254,17 +259,38 @@ class Workers {
 
  private:
   friend class Model;
+  friend Result<CompileReport> compile(const std::string&, const std::string&, const CompileOptions&);
   std::shared_ptr<void> pool_;
 };
 
 struct Options {
-  int threads = 0;             // as in Workers::create
-  Workers* workers = nullptr;  // a team to share; the model keeps a copy, and `threads` is not looked at
-  Precision precision = Precision::fp32;
+  int threads = 0;                          // as in Workers::create
+  Workers* workers = nullptr;               // a team to share; the model keeps a copy, and `threads` is not looked at
+  std::optional<Precision> precision = {};  // none: what the model was compiled for (compile()), else fp32
   std::string isa = {};                     // "avx2" and so on; "": OXPLOW_ISA, or the best this machine has
   size_t max_plans = 16;                    // plans kept for input shapes seen lately: at most so many,
   size_t max_plan_bytes = size_t{1} << 30;  // and no more memory for activations than this (the latest one is always kept)
 };
+
+// What compile() makes.
+struct CompileReport {
+  size_t file_bytes = 0;
+  size_t packs = 0;  // weights packed ahead, and their bytes
+  size_t packed_bytes = 0;
+};
+
+// What compile() is to make: weights packed as runs of these batches want them, `extents` being those of other open axes by their names.
+struct CompileOptions {
+  Options options = {};
+  std::vector<int64_t> batches = {1};
+  std::map<std::string, int64_t> extents = {};
+};
+
+// Writes the model at `source` (an ONNX file, or a compiled one to make anew) as one file with its weights packed for this machine, which
+// Model::load maps and has ready in milliseconds, and processes share. It runs on every other machine too, packing for itself there.
+// `target` appears whole or not at all. Errors: those of Model::load; invalid_argument (a batch, extents that miss or name no axis); io.
+OXPLOW_API Result<CompileReport> compile(const std::string& source, const std::string& target,
+                                         const CompileOptions& options = {});
 
 // One step of a run, as profile() saw it.
 struct Step {
@@ -282,6 +308,7 @@ struct Step {
 // one another.
 class Model {
  public:
+  // From an ONNX file, with its external data beside it, or what compile() made of one.
   // Errors: not_found and io (the file), invalid_model, unsupported (names every op that is not known), invalid_argument (options).
   OXPLOW_API static Result<Model> load(const std::string& path, const Options& options = {});
   // From the bytes of an .onnx file, which are copied; weights must be inside, not in files beside it.

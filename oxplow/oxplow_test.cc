@@ -4,7 +4,9 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <cstdio>
 #include <cstdlib>
+#include <fstream>
 #include <new>
 #include <thread>
 
@@ -98,6 +100,30 @@ TEST(PublicHeader, TellsWhatTheModelDeclares) {
   EXPECT_GE(model.threads(), 1);
   EXPECT_FALSE(std::string(model.isa()).empty());
   EXPECT_EQ(model.precision(), oxplow::Precision::fp32);
+}
+
+TEST(PublicHeader, CompiledModelsRunLikeTheirSource) {
+  const std::string source = testing::TempDir() + "small.onnx", target = testing::TempDir() + "small.oxp";
+  std::ofstream(source, std::ios::binary) << small_model();
+  const auto report = oxplow::compile(source, target, {.batches = {1, 2}});
+  ASSERT_TRUE(report.ok()) << report.error().message;
+  EXPECT_GT(report->packs, 0u);
+  EXPECT_GT(report->file_bytes, report->packed_bytes);
+  auto model = Model::load(target);
+  ASSERT_TRUE(model.ok()) << model.error().message;
+  EXPECT_EQ(oxplow::to_string(model->inputs()[0]), "f32[batch, 3]");
+  const Tensor x = two_rows();
+  const auto results = model->run({&x, 1});
+  ASSERT_TRUE(results.ok()) << results.error().message;
+  const auto values = (*results)[0].values<float>();
+  EXPECT_EQ(std::vector<float>(values.begin(), values.end()), kTwoResults);
+
+  EXPECT_EQ(oxplow::compile(source, target, {.batches = {0}}).error().code, ErrorCode::invalid_argument);
+  EXPECT_EQ(oxplow::compile(source, target, {.extents = {{"time", 3}}}).error().code, ErrorCode::invalid_argument);
+  EXPECT_EQ(oxplow::compile(source + ".none", target).error().code, ErrorCode::not_found);
+  EXPECT_EQ(oxplow::compile(source, testing::TempDir() + "no/where.oxp").error().code, ErrorCode::io);
+  std::remove(source.c_str());
+  std::remove(target.c_str());
 }
 
 TEST(PublicHeader, RunsIntoGivenMemoryWithoutAllocating) {

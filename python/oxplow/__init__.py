@@ -6,11 +6,11 @@
     print(model.explain())
 """
 
-from oxplow._native import Tensor, TensorInfo
+from oxplow._native import CompileReport, Tensor, TensorInfo
 from oxplow._native import version as __version__
 from oxplow.errors import Error, InvalidArgument, InvalidModel, NotFound, OutOfMemory, ReadError, Unsupported
 from oxplow.explain import Explanation
-from oxplow.model import Model, load
+from oxplow.model import Model, compile, load
 
-__all__ = ["Error", "Explanation", "InvalidArgument", "InvalidModel", "Model", "NotFound", "OutOfMemory", "ReadError", "Tensor",
-           "TensorInfo", "Unsupported", "__version__", "load"]
+__all__ = ["CompileReport", "Error", "Explanation", "InvalidArgument", "InvalidModel", "Model", "NotFound", "OutOfMemory", "ReadError", "Tensor",
+           "TensorInfo", "Unsupported", "__version__", "compile", "load"]

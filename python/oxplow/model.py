@@ -10,7 +10,7 @@ from typing import Any, Literal, overload
 import numpy.typing as npt
 
 from oxplow import _native
-from oxplow._native import Tensor, TensorInfo
+from oxplow._native import CompileReport, Tensor, TensorInfo
 from oxplow.arrays import numpy_of, tensor_of
 from oxplow.errors import InvalidArgument
 from oxplow.explain import Explanation, example_input, explanation_of
@@ -118,21 +118,43 @@ def _workers(threads: int) -> _native.Workers:
     return _native.Workers.create(threads)
 
 
-def load(model: str | os.PathLike[str] | bytes, *, precision: Literal["fp32", "bf16"] = "fp32", threads: int | None = None,
-         isa: str | None = None) -> Model:
-    """Loads an ONNX model.
+def _team(threads: int | None) -> _native.Workers:
+    if threads is not None and threads < 1:
+        raise InvalidArgument(f"threads={threads}: want at least 1, or None to let the machine say")
+    return _workers(threads or 0)
 
-    model: the path of an .onnx file (with its external data beside it), or such a file's bytes.
-    precision: what to compute in; inputs and outputs keep their types. bf16 falls back to fp32 where this machine has none.
+
+def load(model: str | os.PathLike[str] | bytes, *, precision: Literal["fp32", "bf16"] | None = None, threads: int | None = None,
+         isa: str | None = None) -> Model:
+    """Loads a model.
+
+    model: the path of an .onnx file (with its external data beside it) or of what compile() made of one, or an .onnx file's bytes.
+    precision: what to compute in; inputs and outputs keep their types. bf16 falls back to fp32 where this machine has none. None:
+        what the model was compiled for, else fp32.
     threads: how many to keep busy; None: OXPLOW_THREADS, OMP_NUM_THREADS, or what this process may use (affinity, hyper-threads
         counted once, container quotas). Models that ask for the same number share one team.
     isa: hold the model to a tier, "avx2"; None: OXPLOW_ISA, or the best this machine has.
 
     Raises NotFound, ReadError, InvalidModel, Unsupported (names every op that is not known), InvalidArgument (an option).
     """
-    if threads is not None and threads < 1:
-        raise InvalidArgument(f"threads={threads}: want at least 1, or None to let the machine say")
-    workers = _workers(threads or 0)
+    workers = _team(threads)
     if isinstance(model, bytes):
-        return Model(_native.Model.from_bytes(model, workers, precision, isa or ""))
-    return Model(_native.Model.load(os.fspath(model), workers, precision, isa or ""))
+        return Model(_native.Model.from_bytes(model, workers, precision or "", isa or ""))
+    return Model(_native.Model.load(os.fspath(model), workers, precision or "", isa or ""))
+
+
+def compile(source: str | os.PathLike[str], target: str | os.PathLike[str], *, precision: Literal["fp32", "bf16"] | None = None,
+            batch: int | Sequence[int] = 1, extents: Mapping[str, int] | None = None, threads: int | None = None,
+            isa: str | None = None) -> CompileReport:
+    """Writes a model as one file with its weights packed for this machine: load() has it ready in milliseconds.
+
+    source: the path of an .onnx file, or of a compiled model to make anew.
+    target: the file to write. It appears whole or not at all, and runs on every other machine too, which packs for itself.
+    batch: samples a run (several: one after another) to pack the weights for; other batches run as well.
+    extents: of open axes other than the batch, by their names: {"sequence": 128}.
+    precision, threads, isa: as in load(). The compiled model remembers the precision.
+
+    Raises as load() does; ReadError where the file cannot be written.
+    """
+    batches = [batch] if isinstance(batch, int) else list(batch)
+    return _native.compile(os.fspath(source), os.fspath(target), _team(threads), precision or "", isa or "", batches, dict(extents or {}))

@@ -8,10 +8,10 @@ import time
 
 import numpy as np
 import pytest
-from onnx import TensorProto
+from onnx import TensorProto, helper, numpy_helper
 
 import oxplow
-from small_models import identity, long_product, one_node, sum_of_two
+from small_models import identity, long_product, of_nodes, one_node, sum_of_two
 
 
 def test_version():
@@ -66,6 +66,23 @@ def test_errors_have_types_and_codes(tmp_path):
 def test_wrong_inputs(inputs, words):
     with pytest.raises(oxplow.InvalidArgument, match=words):
         oxplow.load(sum_of_two()).run(inputs)
+
+
+def test_compiled_models_run_like_their_source(tmp_path):
+    weights = np.arange(12, dtype=np.float32).reshape(3, 4)
+    nodes = [helper.make_node("Constant", [], ["w"], value=numpy_helper.from_array(weights)), helper.make_node("MatMul", ["x", "w"], ["y"])]
+    model = of_nodes(nodes, [("x", TensorProto.FLOAT, ["n", 3])], [("y", TensorProto.FLOAT, ["n", 4])])
+    (tmp_path / "product.onnx").write_bytes(model)
+    source = oxplow.load(tmp_path / "product.onnx")
+    report = oxplow.compile(tmp_path / "product.onnx", tmp_path / "product.oxp", batch=[1, 2])
+    assert report.packs > 0 and report.file_bytes == (tmp_path / "product.oxp").stat().st_size > report.packed_bytes
+    compiled = oxplow.load(tmp_path / "product.oxp")
+    x = np.ones((2, 3), np.float32)
+    np.testing.assert_array_equal(compiled.run([x])["y"], source.run([x])["y"])
+    with pytest.raises(oxplow.InvalidArgument, match="batch of 0"):
+        oxplow.compile(tmp_path / "product.onnx", tmp_path / "product.oxp", batch=0)
+    with pytest.raises(oxplow.NotFound, match="absent"):
+        oxplow.compile(tmp_path / "absent.onnx", tmp_path / "product.oxp")
 
 
 def test_explain():

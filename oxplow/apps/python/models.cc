@@ -1,5 +1,6 @@
 // Models: load, run and profile, the interpreter's lock let go meanwhile.
 
+#include <nanobind/stl/map.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/string_view.h>
 #include <nanobind/stl/vector.h>
@@ -21,7 +22,9 @@ auto unlocked(F work) {
   return work();
 }
 
-Precision precision_named(std::string_view name) {
+// "" names none.
+std::optional<Precision> precision_named(std::string_view name) {
+  if (name.empty()) return std::nullopt;
   if (name == "fp32") return Precision::fp32;
   if (name == "bf16") return Precision::bf16;
   raise({ErrorCode::invalid_argument, "precision '" + std::string(name) + "': want fp32 or bf16"});
@@ -40,6 +43,12 @@ Model from_bytes(const nb::bytes& bytes, Workers workers, std::string_view preci
   const Options options = options_of(workers, precision, std::move(isa));
   const std::span data(static_cast<const std::byte*>(bytes.data()), bytes.size());
   return value_of(unlocked([&] { return Model::from_bytes(data, options); }));
+}
+
+CompileReport compile_model(const std::string& source, const std::string& target, Workers workers, std::string_view precision,
+                            std::string isa, std::vector<int64_t> batches, std::map<std::string, int64_t> extents) {
+  const CompileOptions options{options_of(workers, precision, std::move(isa)), std::move(batches), std::move(extents)};
+  return value_of(unlocked([&] { return compile(source, target, options); }));
 }
 
 std::vector<Tensor> run(Model& model, const std::vector<Tensor>& inputs) {
@@ -93,6 +102,11 @@ void bind_descriptions(nb::module_& module) {
 
 void bind_models(nb::module_& module) {
   bind_descriptions(module);
+  nb::class_<CompileReport>(module, "CompileReport", "What compile() wrote.")
+      .def_ro("file_bytes", &CompileReport::file_bytes, "Bytes of the file.")
+      .def_ro("packs", &CompileReport::packs, "How many weights lie in it packed,")
+      .def_ro("packed_bytes", &CompileReport::packed_bytes, "and their bytes.");
+  module.def("compile", &compile_model, "source"_a, "target"_a, "workers"_a, "precision"_a, "isa"_a, "batches"_a, "extents"_a);
   nb::class_<Workers>(module, "Workers", "A team of threads that models share, one run at a time.")
       .def_static(
           "create", [](int threads) { return value_of(Workers::create(threads)); }, "threads"_a)
