@@ -16,8 +16,8 @@ namespace {
 constexpr int64_t kWidth = F32::kWidth;
 constexpr int kMaxVectors = kWidth == 16 ? 4 : 2;  // of queries in a panel
 constexpr int64_t kMaxLanes = kMaxVectors * kWidth;
-// Keys whose scores are in scratch at a time: a panel's scores stay in L1.
-constexpr int64_t kKeyBlock = kWidth == 16 ? 128 : 512;
+// Keys whose scores are in scratch at a time: a panel's scores stay near L1, and sums are seldom taken to a new greatest score.
+constexpr int64_t kKeyBlock = kWidth == 16 ? 256 : 512;
 
 int64_t divide_up(int64_t a, int64_t b) { return (a + b - 1) / b; }
 int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
