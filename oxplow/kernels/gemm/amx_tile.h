@@ -4,14 +4,15 @@
 // (pack.h, pairs). Two by two of each are summed in four tiles of f32. The processor keeps the sums of each result in ascending order
 // of pairs of k.
 
+#include "oxplow/kernels/gemm/amx_finish.h"
 #include "oxplow/kernels/gemm/tile.h"
+#include "oxplow/kernels/simd/amx.h"
 
 #if defined(__AMX_BF16__)
 
 namespace oxplow::OXPLOW_ISA {
 
 inline constexpr int kAmxRows = 16;                        // of a tile, at most
-inline constexpr int kAmxColumns = 32;                     // of a panel: two tiles
 inline constexpr int64_t kAmxKBytes = 64;                  // of a row of A in a tile, at most
 inline constexpr int64_t kAmxUnitBytes = kAmxColumns * 2;  // of a pair of k in half a panel, the columns of a tile
 inline constexpr int kAmxBlockTiles = 32;  // tiles of A that stay in L2 while the panels of B pass over them, at most
@@ -91,82 +92,40 @@ struct AmxAhead {
   }
 };
 
-// Sums that wait to be finished into C: two tiles of rows, kAmxColumns floats each. They are finished a few rows at a time between the
-// products of the next tiles, which leave the vector units idle.
-struct AmxPending {
-  Tile t;
-  char* const* out = nullptr;
-  const float* sums = nullptr;
-  int row = 0, rows = 0;
-};
-
-// Stores two vectors next to each other.
-template <typename Out>
-OXPLOW_INLINE void amx_store(F32 v0, F32 v1, char* out) {
-  if constexpr (Out::kBytes == 2) {
-    _mm512_storeu_si512(out, reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(v1.v, v0.v)));
-  } else {
-    Out::store(v0, out);
-    Out::store(v1, out + 16 * Out::kBytes);
+// One step of k, by all four registers 4 to 7: kTiles tiles of A x kVectors of B.
+template <int kTiles, int kVectors>
+OXPLOW_INLINE void amx_step(const char* a0, const char* a1, int64_t row_bytes, const char* b0, const char* b1) {
+  tile_load<6>(b0, kAmxUnitBytes);
+  tile_load<4>(a0, row_bytes);
+  tile_multiply<0, 4, 6>();
+  if constexpr (kVectors > 1) {
+    tile_load<7>(b1, kAmxUnitBytes);
+    tile_multiply<1, 4, 7>();
+  }
+  if constexpr (kTiles > 1) {
+    tile_load<5>(a1, row_bytes);
+    tile_multiply<2, 5, 6>();
+    if constexpr (kVectors > 1) tile_multiply<3, 5, 7>();
   }
 }
 
-// Bias, residual, clip and store of rows [begin, end) that have a place, all columns. Its arithmetic is what layers of small k wait
-// for.
-template <typename Out, bool kResidual, bool kHigh>
-OXPLOW_INLINE void amx_finish_rows(const Tile& t, char* const* rows, const float* sums, int begin, int end) {
-  const bool has_bias = t.epilogue->bias != nullptr;
-  const F32 bias0 = has_bias ? F32::load(t.epilogue->bias + t.column) : F32::zero();
-  const F32 bias1 = has_bias ? F32::load(t.epilogue->bias + t.column + 16) : F32::zero();
-  const F32 low = F32::broadcast(t.low);
-  const F32 high = F32::broadcast(t.high);
-  for (int i = begin; i < end; ++i) {
-    if (rows[i] == nullptr) continue;
-    F32 v0 = F32::load(sums + i * kAmxColumns) + bias0;
-    F32 v1 = F32::load(sums + i * kAmxColumns + 16) + bias1;
-    if constexpr (kResidual) {
-      const char* residual = like_pointer(rows + i, t.residual_delta) + t.column * Out::kBytes;
-      v0 = v0 + Out::load(residual);
-      v1 = v1 + Out::load(residual + 16 * Out::kBytes);
-    }
-    v0 = max(low, v0);
-    v1 = max(low, v1);
-    if constexpr (kHigh) {
-      v0 = min(high, v0);
-      v1 = min(high, v1);
-    }
-    amx_store<Out>(v0, v1, rows[i] + t.column * Out::kBytes);
+// The same by two registers alone.
+template <int kA, int kB, int kTiles, int kVectors>
+OXPLOW_INLINE void amx_narrow_step(const char* a0, const char* a1, int64_t row_bytes, const char* b0, const char* b1) {
+  tile_load<kA>(a0, row_bytes);
+  tile_load<kB>(b0, kAmxUnitBytes);
+  tile_multiply<0, kA, kB>();
+  if constexpr (kTiles > 1) {
+    tile_load<kA>(a1, row_bytes);
+    tile_multiply<2, kA, kB>();
   }
-}
-
-template <typename Out, bool kResidual>
-OXPLOW_INLINE void amx_finish_rows(const Tile& t, char* const* rows, const float* sums, int begin, int end) {
-  if (t.high < __builtin_inff()) {
-    amx_finish_rows<Out, kResidual, true>(t, rows, sums, begin, end);
-  } else {
-    amx_finish_rows<Out, kResidual, false>(t, rows, sums, begin, end);
-  }
-}
-
-// Finishes `count` rows more.
-template <typename Out>
-__attribute__((noinline)) void amx_finish(AmxPending& p, int count) {
-  const int last = p.row + count < p.rows ? p.row + count : p.rows;
-  if (p.t.plain) {
-    if (p.t.residual_delta != 0) {
-      amx_finish_rows<Out, true>(p.t, p.out, p.sums, p.row, last);
-    } else {
-      amx_finish_rows<Out, false>(p.t, p.out, p.sums, p.row, last);
+  if constexpr (kVectors > 1) {
+    tile_load<kB>(b1, kAmxUnitBytes);
+    if constexpr (kTiles > 1) {
+      tile_multiply<3, kA, kB>();
+      tile_load<kA>(a0, row_bytes);
     }
-    p.row = last;
-    return;
-  }
-  while (p.row < last) {  // runs of rows that have a place
-    int end = p.row;
-    while (end < last && p.out[end] != nullptr) ++end;
-    p.t.out = p.out + p.row;
-    if (end > p.row) finish<Out>(p.t, p.sums + p.row * kAmxColumns, end - p.row, kAmxColumns);
-    p.row = end < last ? end + 1 : last;
+    tile_multiply<1, kA, kB>();
   }
 }
 
@@ -174,82 +133,41 @@ __attribute__((noinline)) void amx_finish(AmxPending& p, int count) {
 template <typename Out, bool kTail, int kTiles, int kVectors>
 OXPLOW_INLINE void amx_multiply(const AmxProduct& p, const char* a0, const char* a1, const char* b0, const char* b1,
                                 AmxAhead ahead, AmxPending& pending, int rows_a_step, float* sums) {
-  _tile_zero(0);
-  if constexpr (kVectors > 1) _tile_zero(1);
-  if constexpr (kTiles > 1) _tile_zero(2);
-  if constexpr (kTiles > 1 && kVectors > 1) _tile_zero(3);
-  const int64_t steps = p.run_bytes / p.step_bytes;
+  tile_zero<0>();
+  if constexpr (kVectors > 1) tile_zero<1>();
+  if constexpr (kTiles > 1) tile_zero<2>();
+  if constexpr (kTiles > 1 && kVectors > 1) tile_zero<3>();
   const int64_t tail = p.run_bytes % p.step_bytes;
-  const auto stride = static_cast<size_t>(p.row_bytes);
+  const auto next = [&](int64_t bytes) {
+    ahead.next();
+    if (pending.row < pending.rows) amx_finish<Out>(pending, rows_a_step);
+    b0 += bytes / 4 * kAmxUnitBytes;
+    b1 += bytes / 4 * kAmxUnitBytes;
+  };
   for (int64_t h = 0; h < p.runs_h; ++h) {
     for (int64_t w = 0; w < p.runs_w; ++w) {
       int64_t k = h * p.run_h_bytes + w * p.run_w_bytes;
-      for (int64_t n = steps; n > 0; --n) {
+      for (int64_t n = p.run_bytes / p.step_bytes; n > 0; --n) {
         if constexpr (kTail) {
-          _tile_loadd(4, a0 + k, stride);
-          _tile_loadd(5, b0, kAmxUnitBytes);
-          _tile_dpbf16ps(0, 4, 5);
-          if constexpr (kTiles > 1) {
-            _tile_loadd(4, a1 + k, stride);
-            _tile_dpbf16ps(2, 4, 5);
-          }
-          if constexpr (kVectors > 1) {
-            _tile_loadd(5, b1, kAmxUnitBytes);
-            if constexpr (kTiles > 1) {
-              _tile_dpbf16ps(3, 4, 5);
-              _tile_loadd(4, a0 + k, stride);
-            }
-            _tile_dpbf16ps(1, 4, 5);
-          }
+          amx_narrow_step<4, 5, kTiles, kVectors>(a0 + k, a1 + k, p.row_bytes, b0, b1);
         } else {
-          _tile_loadd(6, b0, kAmxUnitBytes);
-          _tile_loadd(4, a0 + k, stride);
-          _tile_dpbf16ps(0, 4, 6);
-          if constexpr (kVectors > 1) {
-            _tile_loadd(7, b1, kAmxUnitBytes);
-            _tile_dpbf16ps(1, 4, 7);
-          }
-          if constexpr (kTiles > 1) {
-            _tile_loadd(5, a1 + k, stride);
-            _tile_dpbf16ps(2, 5, 6);
-            if constexpr (kVectors > 1) _tile_dpbf16ps(3, 5, 7);
-          }
+          amx_step<kTiles, kVectors>(a0 + k, a1 + k, p.row_bytes, b0, b1);
         }
-        ahead.next();
-        if (pending.row < pending.rows) amx_finish<Out>(pending, rows_a_step);
+        next(p.step_bytes);
         k += p.step_bytes;
-        b0 += p.step_bytes / 4 * kAmxUnitBytes;
-        b1 += p.step_bytes / 4 * kAmxUnitBytes;
       }
       if constexpr (kTail) {
-        _tile_loadd(6, a0 + k, stride);
-        _tile_loadd(7, b0, kAmxUnitBytes);
-        _tile_dpbf16ps(0, 6, 7);
-        if constexpr (kTiles > 1) {
-          _tile_loadd(6, a1 + k, stride);
-          _tile_dpbf16ps(2, 6, 7);
-        }
-        if constexpr (kVectors > 1) {
-          _tile_loadd(7, b1, kAmxUnitBytes);
-          if constexpr (kTiles > 1) {
-            _tile_dpbf16ps(3, 6, 7);
-            _tile_loadd(6, a0 + k, stride);
-          }
-          _tile_dpbf16ps(1, 6, 7);
-        }
-        ahead.next();
-        if (pending.row < pending.rows) amx_finish<Out>(pending, rows_a_step);
-        b0 += tail / 4 * kAmxUnitBytes;
-        b1 += tail / 4 * kAmxUnitBytes;
+        amx_narrow_step<6, 7, kTiles, kVectors>(a0 + k, a1 + k, p.row_bytes, b0, b1);
+        next(tail);
       }
     }
   }
   if (pending.row < pending.rows) amx_finish<Out>(pending, pending.rows);
   float* second = sums + p.rows * kAmxColumns;
-  _tile_stored(0, sums, kAmxColumns * sizeof(float));
-  if constexpr (kVectors > 1) _tile_stored(1, sums + 16, kAmxColumns * sizeof(float));
-  if constexpr (kTiles > 1) _tile_stored(2, second, kAmxColumns * sizeof(float));
-  if constexpr (kTiles > 1 && kVectors > 1) _tile_stored(3, second + 16, kAmxColumns * sizeof(float));
+  tile_store<0>(sums, kAmxColumns * sizeof(float));
+  if constexpr (kVectors > 1) tile_store<1>(sums + 16, kAmxColumns * sizeof(float));
+  if constexpr (kTiles > 1) tile_store<2>(second, kAmxColumns * sizeof(float));
+  if constexpr (kTiles > 1 && kVectors > 1) tile_store<3>(second + 16, kAmxColumns * sizeof(float));
 }
 
 template <typename Out, bool kTail, int kTiles>
@@ -308,7 +226,7 @@ __attribute__((noinline)) void amx_run_block(const AmxProduct& p, const AmxBlock
       if (pair) {
         amx_multiply<Out, kTail, 2>(vectors, p, block.a[i], block.a[i + 1], b, b + half, ahead, pending, rows_a_step, sums);
       } else {
-        amx_multiply<Out, kTail, 1>(vectors, p, block.a[i], nullptr, b, b + half, ahead, pending, rows_a_step, sums);
+        amx_multiply<Out, kTail, 1>(vectors, p, block.a[i], block.a[i], b, b + half, ahead, pending, rows_a_step, sums);
       }
       t.column = column;
       t.columns = columns;
