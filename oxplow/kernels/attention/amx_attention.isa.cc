@@ -11,8 +11,8 @@ namespace oxplow::OXPLOW_ISA {
 
 namespace {
 
-// A task is a panel of queries of one head. For each block of keys, K and V are packed once as right-hand sides of AMX products; then,
-// a group of queries at a time:
+// A task is a panel of queries of one head. For each block of keys, K and V are packed once as right-hand sides of AMX products;
+// then, a group of queries at a time:
 //
 //   S[query][key]  = sum over d of Q[query][d] * K[key][d]      rows of Q as they lie, f32 sums
 //   P[query][key]  = 2^(S scale log2(e) + mask - greatest)      along rows, rounded to bf16
@@ -188,30 +188,40 @@ struct Panel {
     return args.mask_key == 1 ? F32::load(from, lanes) : F32::broadcast(*from);
   }
 
-  // The greatest score of query `i`, in units of the exponent of two. Masks and hides scores of `n` keys from `begin` on where that is to
-  // be done; `scale` is what the scores in memory are still to be multiplied by.
+  // The greatest score of query `i`, in units of the exponent of two. Masks and hides scores of `n` keys from `begin` on where that
+  // is to be done; `scale` is what the scores in memory are still to be multiplied by.
   OXPLOW_INLINE F32 finish_scores(int64_t i, int64_t begin, int64_t n, float* scores, F32 scale) const {
     const int64_t sees = seen(i, begin, n);
     F32 greatest = F32::broadcast(-__builtin_inff());
     int64_t j = 0;
     if (in_place()) {
       for (; j + 16 <= sees; j += 16) greatest = max(F32::load(scores + j), greatest);
+    } else {
+      for (; j + 16 <= sees; j += 16) {
+        const F32 x = finished(i, begin + j, 16, F32::load(scores + j));
+        greatest = max(x, greatest);
+        x.store(scores + j);
+      }
     }
     for (; j < n; j += 16) {
       const int64_t lanes = larger(0, smaller(sees - j, 16));
       F32 x = F32::load(scores + j);
-      if (!in_place()) x = x * F32::broadcast(args.scale * kLog2E);
-      if (mask != nullptr) x = fma(mask_of(i, begin + j, lanes), F32::broadcast(kLog2E), x);
+      if (!in_place()) x = finished(i, begin + j, lanes, x);
       x = select({first_lanes(lanes)}, x, F32::broadcast(-__builtin_inff()));
       greatest = max(x, greatest);
       x.store(scores + j);
     }
     return greatest * scale;
   }
+  OXPLOW_INLINE F32 finished(int64_t i, int64_t key, int64_t lanes, F32 score) const {
+    const F32 x = score * F32::broadcast(args.scale * kLog2E);
+    return mask == nullptr ? x : fma(mask_of(i, key, lanes), F32::broadcast(kLog2E), x);
+  }
   // Whether scores are scaled on their way to weights, which keeps their order, and nothing is added to them.
   OXPLOW_INLINE bool in_place() const { return mask == nullptr && args.scale > 0; }
 
-  // Scores of queries [i, i + kRows) become weights relative to the greatest score so far; what is in `out` already is taken there too.
+  // Scores of queries [i, i + kRows) become weights relative to the greatest score so far; what is in `out` already is taken there
+  // too.
   template <int kRows>
   OXPLOW_INLINE void weigh(int64_t i, int64_t begin, int64_t n, float* scores, uint16_t* weights) const {
     const F32 scale = F32::broadcast(in_place() ? args.scale * kLog2E : 1);

@@ -14,8 +14,8 @@ namespace oxplow {
 //   s[i][j] = scale * sum over d < head_dim of q[b][i][h][d] * k[b][j][g][d] + mask[b][h][i][j]     (-inf where causal hides j
 //   from i) y[b][i][h][d] = sum over j of softmax(s[i])[j] * v[b][j][g][d],  d < value_dim
 // A query that sees no key (every s is -inf) gives zeros; NaN in a query, or in a key or value it sees, gives NaN.
-// Strides are in elements and free; head_dim and value_dim are contiguous. Sums are f32; where q, k and v are bf16, the softmax may be
-// rounded to bf16 before it multiplies v. Results do not depend on how tasks are split.
+// Strides are in elements and free; head_dim and value_dim are contiguous. Sums are f32; where q, k and v are bf16, the softmax may
+// be rounded to bf16 before it multiplies v. Results do not depend on how tasks are split.
 struct AttentionArgs {
   int64_t batch = 0, queries = 0, keys = 0, heads = 0, kv_heads = 0, head_dim = 0, value_dim = 0;  // kv_heads divides heads
   const void* q = nullptr;  // [batch][queries][heads][head_dim]

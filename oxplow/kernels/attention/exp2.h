@@ -4,8 +4,8 @@
 
 namespace oxplow::OXPLOW_ISA {
 
-// (2^r - 1) / r for |r| <= 1/2: minimax fits of the relative error of 2^r, 1e-4 with degree 3, for weights that are rounded to bf16, and
-// 2e-7 with degree 5.
+// (2^r - 1) / r for |r| <= 1/2: minimax fits of the relative error of 2^r, 1e-4 with degree 3, for weights that are rounded to bf16,
+// and 2e-7 with degree 5.
 template <int kDegree>
 inline constexpr float kExp2Tail[] = {6.931469776e-01f, 2.402224208e-01f, 5.550733744e-02f, 9.671512688e-03f, 1.326472725e-03f};
 template <>

@@ -383,8 +383,8 @@ OXPLOW_INLINE void run_block(Tile t, const Rows<kCapacity>& rows, int64_t count,
     for (int64_t part = 0; part < parts.count; ++part) {
       parts.set(part, &t);
       t.panel = packed + parts.before(part) * kColumns * 4;
-      // Each tile brings its share of the next part, or of the next panel's first, evenly: lines on their way from memory take up the
-      // buffers that the tile's own loads from L2 need. More than two every four units would only keep the tile waiting.
+      // Each tile brings its share of the next part, or of the next panel's first, evenly: lines on their way from memory take up
+      // the buffers that the tile's own loads from L2 need. More than two every four units would only keep the tile waiting.
       const bool last = part + 1 == parts.count;
       const char* next = !last ? packed + parts.before(part + 1) * kColumns * 4
                                : panels.packed + (panel + 1 < all_panels ? panel + 1 : panels.begin) * panels.stride;
