@@ -10,10 +10,9 @@ extern const GemmKernels gemm_kernels;
 
 namespace {
 
-// Rows of A stay in L2 while the panels of B pass over them: so many at most, and a part of k so long.
+// Rows of A stay in L2, as far as run_block multiplies them at a time, while the panels of B pass over them: so many at most.
 constexpr int64_t kBlockRows = 504;
 constexpr int64_t kBlockBytes = F32::kWidth == 16 ? 512 << 10 : 192 << 10;
-constexpr int64_t kPartOfK = 1024;
 
 // Weights are float, or uint16_t for bf16.
 template <typename Weight, int kColumns>
@@ -32,42 +31,29 @@ void pack(const float* b, int64_t row_stride, int64_t column_stride, int64_t k, 
   }
 }
 
-// Sums over a part of k can wait in C if it is f32 and not the residual as well.
-bool can_split_k(const GemmArgs& args, int64_t rows, int64_t row_bytes) {
-  return rows * row_bytes > kBlockBytes && args.k > kPartOfK + kPartOfK / 2 && args.epilogue.residual != args.c;
-}
-
 template <typename Product, typename Out, int kRows, int kVectors>
 void run(const GemmArgs& args, int64_t row_begin, int64_t row_end, int64_t panel_begin, int64_t panel_end) {
   constexpr int64_t kColumns = kVectors * F32::kWidth;
   constexpr int64_t kElement = 4 / Product::kUnit;
   const int64_t units = (args.k + Product::kUnit - 1) / Product::kUnit;
-  const bool split = sizeof(float) == Out::kBytes && can_split_k(args, row_end - row_begin, units * 4);
-  const int64_t parts = split ? (units + kPartOfK - 1) / kPartOfK : 1;
-  const int64_t part_units = (units / parts + 3) / 4 * 4;
-  const int64_t fit = kBlockBytes / (part_units * 4 + 1) / kRows * kRows;
+  const int64_t at_once = Out::kBytes == sizeof(float) && units > kPartUnits ? kPartUnits : units;
+  const int64_t fit = kBlockBytes / (at_once * 4 + 1) / kRows * kRows;
   const int64_t block = fit < 4 * kRows ? 4 * kRows : fit > kBlockRows ? kBlockRows : fit;
   const int64_t blocks = (row_end - row_begin + block - 1) / block;
   Rows<kBlockRows> rows;
   Tile t;
   t.epilogue = &args.epilogue;
+  t.run_units = units;
+  const Panels panels{static_cast<const char*>(args.b), units * kColumns * 4, args.n, panel_begin, panel_end};
   for (int64_t i = 0; i < blocks; ++i) {
     const int64_t begin = row_begin + (row_end - row_begin) * i / blocks;
     const int64_t end = row_begin + (row_end - row_begin) * (i + 1) / blocks;
-    for (int64_t part = 0; part < parts; ++part) {
-      const int64_t unit = part * part_units;
-      for (int64_t m = begin; m < end; ++m) {
-        rows.a[m - begin] = static_cast<const char*>(args.a) + m * args.lda * kElement + unit * 4;
-        rows.c[m - begin] = static_cast<char*>(args.c) + m * args.ldc * Out::kBytes;
-        rows.residual[m - begin] = static_cast<const char*>(args.epilogue.residual) + m * args.ld_residual * Out::kBytes;
-      }
-      t.run_units = part + 1 < parts ? part_units : units - unit;
-      t.resume = part > 0;
-      t.unfinished = part + 1 < parts;
-      const char* packed = static_cast<const char*>(args.b) + unit * kColumns * 4;
-      run_block<Product, Out, kRows, kVectors>(t, rows, end - begin,
-                                               {packed, units * kColumns * 4, args.n, panel_begin, panel_end});
+    for (int64_t m = begin; m < end; ++m) {
+      rows.a[m - begin] = static_cast<const char*>(args.a) + m * args.lda * kElement;
+      rows.c[m - begin] = static_cast<char*>(args.c) + m * args.ldc * Out::kBytes;
+      rows.residual[m - begin] = static_cast<const char*>(args.epilogue.residual) + m * args.ld_residual * Out::kBytes;
     }
+    run_block<Product, Out, kRows, kVectors>(t, rows, end - begin, panels);
   }
 }
 
