@@ -42,4 +42,16 @@ T saturated(double v) {
   return v != v ? T{0} : v <= static_cast<double>(kLow) ? kLow : v >= static_cast<double>(kHigh) ? kHigh : static_cast<T>(v);
 }
 
+// The least and the greatest number of an integer type, or of the booleans 0 and 1.
+template <typename Int>
+Int least_of(DType dtype) {
+  if (dtype == DType::boolean || is_unsigned(dtype)) return 0;
+  return static_cast<Int>(~uint64_t{0} << (bits_of(dtype) - 1));
+}
+template <typename Int>
+Int greatest_of(DType dtype) {
+  if (dtype == DType::boolean) return 1;
+  return static_cast<Int>(~uint64_t{0} >> (64 - bits_of(dtype) + (is_unsigned(dtype) ? 0 : 1)));
+}
+
 }  // namespace oxplow

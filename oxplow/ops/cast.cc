@@ -66,6 +66,12 @@ std::optional<Tensor> known_cast_like(const InferContext& c) {
 }
 
 bool cast_accepts(const PrepareContext& c, int i) { return i == 1 || (copies(c.in(0).type.dtype) && copies(c.out().type.dtype)); }
+
+// Samples that begin within a byte stay together.
+bool cast_by_sample(const InferContext& c) {
+  return bits_of(c.type(0).dtype) >= 8 && bits_of(static_cast<DType>(c.attributes.integer("to", 0))) >= 8;
+}
+
 bool cast_writes(const PrepareContext& c, int i) { return copies(c.in(0).type.dtype) && copies(c.out(i).type.dtype); }
 
 }  // namespace
@@ -76,7 +82,7 @@ constinit const OpSpec Cast{.name = "Cast",
                             .prepare = prepare_cast,
                             .accepts_input = cast_accepts,
                             .accepts_output = cast_writes,
-                            .by_sample = samples_apart};
+                            .by_sample = cast_by_sample};
 constinit const OpSpec CastLike{.name = "CastLike",
                                 .infer = infer_cast_like,
                                 .prepare = prepare_cast,

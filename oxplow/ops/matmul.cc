@@ -6,6 +6,7 @@
 #include "oxplow/kernels/gemm/gemm.h"
 #include "oxplow/ops/conv_geometry.h"
 #include "oxplow/ops/shape_rules.h"
+#include "oxplow/ops/wide_matmul.h"
 
 namespace oxplow {
 namespace {
@@ -154,8 +155,26 @@ Result<const GemmKernel*> gemm_for(const PrepareContext& c, int64_t k, int64_t n
   return kernel;
 }
 
+// Types without a kernel.
+bool is_wide(const PrepareContext& c, int64_t k, int64_t n) {
+  return c.in(1).type.dtype != DType::f32 || find_gemm(c.isa, c.in(0).type.dtype, c.out().type.dtype, k, n) == nullptr;
+}
+
+Result<std::unique_ptr<Step>> prepare_wide_linear(const PrepareContext& c, const LinearShape& s) {
+  if (c.has(2) || c.has(3) || c.attributes.has("activation"))
+    return Error{ErrorCode::unsupported, "a fused matrix product of " + std::string(name_of(c.in(0).type.dtype))};
+  const Operand& w = c.in(1);
+  const bool transposed = c.attributes.integer("trans_w", 0) != 0;
+  WideMatMul matmul{.batch = {}, .m = s.m, .n = s.n, .k = s.k};
+  matmul.a_strides = {*leading_stride(c.in(0)), 1};
+  matmul.b_strides = {w.strides[transposed ? 1 : 0], w.strides[transposed ? 0 : 1]};
+  matmul.y_row = *leading_stride(c.out());
+  return wide_matmul(c, matmul);
+}
+
 Result<std::unique_ptr<Step>> prepare_linear(const PrepareContext& c) {
   OXPLOW_ASSIGN(const LinearShape s, linear_shape(c.attributes, c.in(0).type.shape, c.in(1).type.shape));
+  if (is_wide(c, s.k, s.n)) return prepare_wide_linear(c, s);
   OXPLOW_ASSIGN(const GemmKernel* kernel, gemm_for(c, s.k, s.n));
   auto step = std::make_unique<LinearStep>(c, s, *kernel);
   OXPLOW_TRY(step->pack(c));
@@ -277,11 +296,23 @@ class BatchedMatMulStep final : public Step {
   GemmSplit split_;
 };
 
+// Strides of the batch's axes, of rows and of columns.
+Dims matrix_strides(const Operand& operand, bool left, const Shape& batch) {
+  Operand matrices = operand;
+  matrices.type.shape = with_matrix_axes(operand.type.shape, left);
+  if (matrices.type.shape.rank() != operand.strides.rank()) matrices.strides.insert(left ? 0 : 1, 0);
+  Shape all = batch;
+  for (int i = 2; i > 0; --i) all.push_back(matrices.type.shape[matrices.type.shape.rank() - i]);
+  return broadcast_strides(matrices, all);
+}
+
 Result<std::unique_ptr<Step>> prepare_matmul(const PrepareContext& c) {
   OXPLOW_ASSIGN(const BatchedShape s, batched_shape(c.in(0).type.shape, c.in(1).type.shape));
-  if (c.in(0).type.dtype != DType::f32 || c.in(1).type.dtype != DType::f32) {
-    return Error{ErrorCode::unsupported,
-                 "a matrix product of two computed tensors of " + std::string(name_of(c.in(0).type.dtype))};
+  if (c.in(0).type.dtype != DType::f32) {
+    WideMatMul matmul{.batch = s.batch, .m = s.m, .n = s.n, .k = s.k, .y_row = s.n};
+    matmul.a_strides = matrix_strides(c.in(0), true, s.batch);
+    matmul.b_strides = matrix_strides(c.in(1), false, s.batch);
+    return wide_matmul(c, matmul);
   }
   OXPLOW_ASSIGN(const GemmKernel* kernel, gemm_for(c, s.k, s.n));
   return std::unique_ptr<Step>(std::make_unique<BatchedMatMulStep>(c, s, *kernel));

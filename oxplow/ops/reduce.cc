@@ -6,6 +6,7 @@
 
 #include "oxplow/ops/op.h"
 #include "oxplow/ops/shape_rules.h"
+#include "oxplow/ops/wide_reduce.h"
 
 namespace oxplow {
 namespace {
@@ -43,11 +44,11 @@ Result<TensorTypes> infer_reduce(const InferContext& c) {
   return TensorTypes{{c.type(0).dtype, to}};
 }
 
-// Axes as the kernel wants them: up to three outer, up to three reduced, a contiguous inner one.
-Result<ReduceArgs> reduce_args(const PrepareContext& c, ReduceOp op) {
+// Axes as the kernel wants them: up to three outer, up to three reduced, a contiguous inner one. Nothing when there are more.
+std::optional<ReduceArgs> reduce_args(const PrepareContext& c, ReduceOp op) {
   const Operand& x = c.in(0);
   const Operand& y = c.out();
-  OXPLOW_ASSIGN(auto reduced, reduced_axes(c.infer()));
+  const auto reduced = *reduced_axes(c.infer());
   ReduceArgs args{.op = op, .x_type = x.type.dtype, .y_type = y.type.dtype};
   Shape outer, inside;
   std::vector<Dims> outer_strides(2), inside_strides(1);
@@ -79,8 +80,7 @@ Result<ReduceArgs> reduce_args(const PrepareContext& c, ReduceOp op) {
     outer.erase(last);
     for (Dims& s : outer_strides) s.erase(last);
   }
-  if (outer.rank() > kMaxReduceDims || inside.rank() > kMaxReduceDims)
-    return Error{ErrorCode::unsupported, "a reduction over more than three separate groups of axes"};
+  if (outer.rank() > kMaxReduceDims || inside.rank() > kMaxReduceDims) return std::nullopt;
   const auto fill = [](const Dims& from, int64_t* to) {
     std::copy(from.begin(), from.end(), to + (kMaxReduceDims - from.rank()));
   };
@@ -143,10 +143,13 @@ class ReduceInParts final : public Step {
 
 template <ReduceOp kOp>
 Result<std::unique_ptr<Step>> prepare_reduce(const PrepareContext& c) {
-  if (!is_float(c.in(0).type.dtype) || c.in(0).type.dtype == DType::f64) {
-    return Error{ErrorCode::unsupported, "a reduction of " + std::string(name_of(c.in(0).type.dtype))};
-  }
-  OXPLOW_ASSIGN(const ReduceArgs args, reduce_args(c, kOp));
+  const DType dtype = c.in(0).type.dtype;
+  constexpr bool kOrders = kOp == ReduceOp::max || kOp == ReduceOp::min;
+  if (!is_arithmetic(dtype) || (dtype == DType::boolean && !kOrders))
+    return Error{ErrorCode::unsupported, "a reduction of " + std::string(name_of(dtype))};
+  const auto kernel_args = is_float(dtype) && dtype != DType::f64 ? reduce_args(c, kOp) : std::nullopt;
+  if (!kernel_args) return wide_reduce(c, kOp, *reduced_axes(c.infer()));
+  const ReduceArgs& args = *kernel_args;
   const int64_t results = args.results();
   const int64_t each = args.reduced[0] * args.reduced[1] * args.reduced[2];
   const int64_t grain = args.inner > 1 ? 64 : 1;

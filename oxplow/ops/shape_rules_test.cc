@@ -174,8 +174,8 @@ TEST(LayerNormalization, Shapes) {
   expect_error(norm({4}).f32({5}), "for rows of 4");
   expect_error(norm({4}).f32({4}).f32({2, 3, 5}), "residual");
   expect_error(norm({4}).set("axis", int64_t{3}), "outside");
-  expect_error(InferCall("LayerNormalization", 3).f32({2, 4}).f32({4}), "mean and deviation");
-  expect_error(InferCall("LayerNormalization", 2).f32({2, 4}).f32({4}), "mean and deviation");
+  EXPECT_EQ(InferCall("LayerNormalization", 3).f32({2, 4}).f32({4}).text(), "f32[2, 4], f32[2, 1], f32[2, 1]");
+  EXPECT_EQ(InferCall("RMSNormalization").in(DType::f64, {2, 4}).f32({2, 1}).text(), "f64[2, 4]");
 }
 
 TEST(Softmax, Shapes) {

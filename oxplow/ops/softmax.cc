@@ -1,11 +1,12 @@
-// Softmax and LogSoftmax over one axis.
+// Softmax, LogSoftmax and Hardmax (1 at the first of the greatest, else 0) over one axis.
 
 #include "oxplow/kernels/softmax/softmax.h"
 
 #include <algorithm>
+#include <cmath>
 
-#include "oxplow/ops/op.h"
 #include "oxplow/ops/shape_rules.h"
+#include "oxplow/ops/wide_rows.h"
 
 namespace oxplow {
 namespace {
@@ -16,6 +17,12 @@ Result<TensorTypes> infer_softmax(const InferContext& c) {
     return {};
   }());
   return TensorTypes{c.type(0)};
+}
+
+// Attribute coerce, of opsets before 13: all axes from this one on make up the row.
+AxisRows axis_rows(const PrepareContext& c) {
+  const Shape& shape = c.in(0).type.shape;
+  return {shape, *normalized_axis(c.attributes.integer("axis", -1), shape.rank()), c.attributes.integer("coerce", 0) != 0};
 }
 
 constexpr int64_t kColumns = 64;  // of a row, where the axis is not the innermost: the least a task takes
@@ -75,18 +82,25 @@ class LongRows final : public Step {
   const SoftmaxKernels& kernels_;
 };
 
+// In double.
+template <bool kLog>
+void wide_softmax(const double* x, double* y, int64_t n) {
+  const double top = n > 0 ? *std::max_element(x, x + n) : 0;
+  double sum = 0;
+  for (int64_t i = 0; i < n; ++i) sum += y[i] = std::exp(x[i] - top);
+  for (int64_t i = 0; i < n; ++i) y[i] = kLog ? x[i] - top - std::log(sum) : y[i] / sum;
+}
+
 template <bool kLog>
 Result<std::unique_ptr<Step>> prepare_softmax(const PrepareContext& c) {
   const TensorType& type = c.in(0).type;
-  if (!is_float(type.dtype) || type.dtype == DType::f64)
-    return Error{ErrorCode::unsupported, "Softmax of " + std::string(name_of(type.dtype))};
-  const int rank = type.shape.rank();
-  const int axis = *normalized_axis(c.attributes.integer("axis", -1), rank);
-  // Opsets before 13: all axes from this one on make up the row.
-  const bool coerce = c.attributes.integer("coerce", 0) != 0;
-  const int64_t outer = product(type.shape, 0, axis), inner = coerce ? 1 : product(type.shape, axis + 1, rank);
+  if (!is_float(type.dtype)) return Error{ErrorCode::unsupported, "Softmax of " + std::string(name_of(type.dtype))};
+  const AxisRows shape = axis_rows(c);
+  if (type.dtype == DType::f64)
+    return wide_rows<double, double>(c, kLog ? "wide_log_softmax" : "wide_softmax", shape, shape.length, wide_softmax<kLog>);
+  const int64_t outer = shape.outer, inner = shape.inner;
   SoftmaxArgs args;
-  args.length = coerce ? product(type.shape, axis, rank) : type.shape[axis];
+  args.length = shape.length;
   args.inner = inner;
   args.outer[kMaxSoftmaxDims - 1] = outer;
   args.x_outer[kMaxSoftmaxDims - 1] = args.y_outer[kMaxSoftmaxDims - 1] = args.length * inner;
@@ -117,9 +131,21 @@ bool softmax_by_sample(const InferContext& c) {
   return *normalized_axis(c.attributes.integer("axis", -1), c.shape(0).rank()) != 0;
 }
 
+Result<std::unique_ptr<Step>> prepare_hardmax(const PrepareContext& c) {
+  if (!is_float(c.in(0).type.dtype))
+    return Error{ErrorCode::unsupported, "Hardmax of " + std::string(name_of(c.in(0).type.dtype))};
+  const AxisRows rows = axis_rows(c);
+  return wide_rows<double, double>(c, "hardmax", rows, rows.length, [](const double* x, double* y, int64_t n) {
+    const int64_t greatest = std::max_element(x, x + n) - x;
+    for (int64_t i = 0; i < n; ++i) y[i] = i == greatest ? 1 : 0;
+  });
+}
+
 }  // namespace
 
 namespace ops {
+constinit const OpSpec Hardmax{
+    .name = "Hardmax", .infer = infer_softmax, .prepare = prepare_hardmax, .by_sample = softmax_by_sample};
 constinit const OpSpec Softmax{
     .name = "Softmax", .infer = infer_softmax, .prepare = prepare_softmax<false>, .by_sample = softmax_by_sample};
 constinit const OpSpec LogSoftmax{

@@ -34,6 +34,8 @@ class Builder {
   ValueId integers(const std::vector<int64_t>& values) {
     return graph.add_constant(Tensor::of<int64_t>(values, Shape{static_cast<int64_t>(values.size())}), node.name + ":axes");
   }
+  // A scalar that is f32, or of the type that `like` turns out to have.
+  ValueId number_like(float value, ValueId like) { return add1("CastLike", {number(value), like}); }
   ValueId number(float value) { return graph.add_constant(Tensor::scalar<float>(value), node.name + ":number"); }
   ValueId transpose(ValueId value, std::vector<int64_t> perm) {
     Attributes attributes;
@@ -64,10 +66,20 @@ struct NamedRule {
 
 // The same name, inputs and attributes.
 Results same(Builder& b);
+// The node's attributes, but `name`, where given, an element type of ours instead of ONNX's number for it.
+Result<Attributes> attributes_with_dtype(const Builder& b, std::string_view name);
+// The same op with such an attribute.
+template <Literal kAttribute>
+Results with_dtype(Builder& b) {
+  OXPLOW_ASSIGN(Attributes attributes, attributes_with_dtype(b, kAttribute.value));
+  return b.add(b.node.op, b.node.inputs, std::move(attributes), b.node.outputs);
+}
 // Ops whose axes were an attribute before they became input 1.
 Results axes_as_input(Builder& b);
 
 // Families of rules that have files of their own; onnx_ops.cc has the others and joins them.
 std::span<const NamedRule> movement_rules();
+std::span<const NamedRule> number_rules();
+std::span<const NamedRule> quantization_rules();
 
 }  // namespace oxplow

@@ -112,9 +112,9 @@ Results gemm(Builder& b) {
   Attributes attributes;
   attributes.set("trans_w", given.integer("transB", 0));
   ValueId y = b.add1("Linear", {a, b.node.inputs[1]}, std::move(attributes));
-  if (const float alpha = given.number("alpha", 1); alpha != 1) y = b.add1("Mul", {y, b.number(alpha)});
+  if (const float alpha = given.number("alpha", 1); alpha != 1) y = b.add1("Mul", {y, b.number_like(alpha, y)});
   if (ValueId c = b.node.input(2); c != kNoValue) {
-    if (const float beta = given.number("beta", 1); beta != 1) c = b.add1("Mul", {c, b.number(beta)});
+    if (const float beta = given.number("beta", 1); beta != 1) c = b.add1("Mul", {c, b.number_like(beta, c)});
     y = b.add1("Add", {y, c});
   }
   return std::vector<ValueId>{y};
@@ -142,41 +142,11 @@ Results clip(Builder& b) {
   return b.add("ClipTo", {x}, std::move(attributes));
 }
 
-template <bool kLog>
-Results softmax(Builder& b) {
-  Attributes attributes = b.node.attributes;
-  if (b.node.opset < 13) {
-    // All axes from this one on are one row.
-    attributes.set("axis", b.node.attributes.integer("axis", 1));
-    attributes.set("coerce", int64_t{1});
-  }
-  return b.add(b.node.op, b.node.inputs, std::move(attributes));
-}
-
-Results cast(Builder& b) {
-  const auto to = onnx::dtype_of(static_cast<onnx::ElementType>(b.node.attributes.integer("to", 0)));
-  if (!to)
-    return Error{ErrorCode::unsupported,
-                 "a cast to " + onnx::name_of(static_cast<onnx::ElementType>(b.node.attributes.integer("to", 0)))};
-  Attributes attributes = b.node.attributes;
-  attributes.set("to", static_cast<int64_t>(*to));
-  return b.add(b.node.op, b.node.inputs, std::move(attributes));
-}
-
 Results gelu(Builder& b) {
   return b.add(b.node.attributes.text("approximate", "none") == "tanh" ? "GeluTanh" : "Gelu", b.node.inputs);
 }
 
 Results mod(Builder& b) { return b.add(b.node.attributes.integer("fmod", 0) ? "Fmod" : "FloorMod", b.node.inputs); }
-
-template <Literal kOp>
-Results variadic(Builder& b) {
-  if (b.node.inputs.empty()) return missing("every input");
-  ValueId y = b.node.inputs[0];
-  for (size_t i = 1; i < b.node.inputs.size(); ++i) y = b.add1(kOp.value, {y, b.node.inputs[i]});
-  if (b.node.op == "Mean") y = b.add1("Mul", {y, b.number(1.0f / static_cast<float>(b.node.inputs.size()))});
-  return std::vector<ValueId>{y};
-}
 
 const std::map<std::string_view, Rule>& rules() {
   static const std::map<std::string_view, Rule> table = [] {
@@ -192,14 +162,6 @@ const std::map<std::string_view, Rule>& rules() {
         {"Atanh", same},
         {"AveragePool", pool},
         {"BatchNormalization", batch_norm},
-        {"BitCast", cast},
-        {"BitShift", same},
-        {"BitwiseAnd", same},
-        {"BitwiseNot", same},
-        {"BitwiseOr", same},
-        {"BitwiseXor", same},
-        {"Cast", cast},
-        {"CastLike", same},
         {"Ceil", same},
         {"Celu", same},
         {"Clip", clip},
@@ -208,7 +170,6 @@ const std::map<std::string_view, Rule>& rules() {
         {"Cos", same},
         {"Cosh", same},
         {"Div", same},
-        {"Dropout", identity},
         {"Elu", same},
         {"Equal", same},
         {"Erf", same},
@@ -229,12 +190,8 @@ const std::map<std::string_view, Rule>& rules() {
         {"Less", same},
         {"LessOrEqual", same},
         {"Log", same},
-        {"LogSoftmax", softmax<true>},
         {"MatMul", same},
-        {"Max", variadic<"Maximum">},
         {"MaxPool", pool},
-        {"Mean", variadic<"Add">},
-        {"Min", variadic<"Minimum">},
         {"Mish", same},
         {"Mod", mod},
         {"Mul", same},
@@ -262,19 +219,19 @@ const std::map<std::string_view, Rule>& rules() {
         {"Sign", same},
         {"Sin", same},
         {"Sinh", same},
-        {"Softmax", softmax<false>},
         {"Softplus", same},
         {"Softsign", same},
         {"Sqrt", same},
         {"Sub", same},
-        {"Sum", variadic<"Add">},
         {"Tan", same},
         {"Tanh", same},
         {"ThresholdedRelu", same},
         {"Where", renamed<"Select">},
         {"Xor", same},
     };
-    for (const NamedRule& row : movement_rules()) all.emplace(row.op, row.rule);
+    for (auto family : {movement_rules, number_rules, quantization_rules}) {
+      for (const NamedRule& row : family()) all.emplace(row.op, row.rule);
+    }
     return all;
   }();
   return table;

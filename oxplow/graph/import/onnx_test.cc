@@ -335,7 +335,7 @@ TEST(OnnxImport, GraphsThatAreBroken) {
   OnnxWriter no_output;
   EXPECT_NE(import_error(relu(no_output).output("z")).find("nothing writes the output 'z'"), std::string::npos);
   OnnxWriter optional_output;
-  optional_output.input("x", {int64_t{1}}).node("Dropout", {"x"}, {"y", "mask"}).output("y");
+  optional_output.input("x", {int64_t{1}}).node("Identity", {"x"}, {"y", "mask"}).output("y");
   EXPECT_NE(import_error(optional_output).find("its optional output 'mask'"), std::string::npos);
 }
 
@@ -383,7 +383,7 @@ TEST(OnnxImport, ElementsWithoutAType) {
             std::string::npos);
   OnnxWriter complex;
   EXPECT_NE(import_error(complex.input("x", {int64_t{1}}).node("Cast", {"x"}, {"y"}, {{"to", int64_t{14}}}).output("y"))
-                .find("a cast to COMPLEX64"),
+                .find("the attribute to is COMPLEX64"),
             std::string::npos);
 }
 

@@ -12,7 +12,10 @@ struct ScaleShift {
 
 Result<ScaleShift> scale_and_shift(Graph& graph, Graph::NodeIterator at) {
   const Node& bn = *at;
-  const ValueId epsilon = graph.add_constant(Tensor::scalar<float>(bn.attributes.number("epsilon", 1e-5f)), "epsilon");
+  ValueId epsilon = graph.add_constant(Tensor::scalar<float>(bn.attributes.number("epsilon", 1e-5f)), "epsilon");
+  if (graph.dtype(bn.inputs[4]) != DType::f32) {
+    OXPLOW_ASSIGN(epsilon, graph.emit1(at, "CastLike", bn.name, {epsilon, bn.inputs[4]}));
+  }
   OXPLOW_ASSIGN(ValueId v, graph.emit1(at, "Add", bn.name, {bn.inputs[4], epsilon}));
   OXPLOW_ASSIGN(v, graph.emit1(at, "Sqrt", bn.name, {v}));
   OXPLOW_ASSIGN(const ValueId scale, graph.emit1(at, "Div", bn.name, {bn.inputs[1], v}));

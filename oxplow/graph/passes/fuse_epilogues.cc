@@ -37,6 +37,7 @@ std::optional<EpilogueActivation> activation_of(const Node& node) {
 Node* open_product(const Graph& graph, ValueId id, const std::vector<int>& uses) {
   Node* node = graph.producer(id);
   if (!node || !(node->is("Conv") || node->is("Linear"))) return nullptr;
+  if (graph.dtype(id) != DType::f32) return nullptr;
   const bool once = static_cast<size_t>(id) < uses.size() && uses[static_cast<size_t>(id)] == 1;
   return once && !node->attributes.has("activation") ? node : nullptr;
 }
