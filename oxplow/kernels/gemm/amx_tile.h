@@ -191,7 +191,7 @@ OXPLOW_INLINE bool amx_is_wide(const Panels& panels) {
 // Tiles of A in a block so that they stay in L2: an even number.
 OXPLOW_INLINE int amx_block_tiles(int64_t tile_bytes, const Panels& panels) {
   if (amx_is_wide(panels)) return 2;
-  const int64_t fit = (int64_t{768} << 10) / (tile_bytes + 1) / 2 * 2;
+  const int64_t fit = (int64_t{1024} << 10) / (tile_bytes + 1) / 2 * 2;
   return fit < 4 ? 4 : fit > kAmxBlockTiles ? kAmxBlockTiles : static_cast<int>(fit);
 }
 
