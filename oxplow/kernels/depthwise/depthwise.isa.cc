@@ -132,9 +132,12 @@ OXPLOW_INLINE void run_block(const DepthwiseArgs& args, const Block<T>& block) {
   finish<kPartial>(args, block, sum);
 }
 
-// kCount pixels of a row, `channels` channels of them.
+// kCount pixels of a row, `channels` channels of them. Pointers come one by one: a struct of them would be copied in wide vectors, which
+// wait until the narrow stores that wrote it have left the store buffer.
 template <int kKernel, int kStride, int kCount, typename T>
-__attribute__((noinline)) void run_pixels(const DepthwiseArgs& args, Block<T> block, int64_t channels) {
+__attribute__((noinline)) void run_pixels(const DepthwiseArgs& args, const T* x, const float* w, T* y, int64_t channels,
+                                          const float* bias, const T* residual) {
+  Block<T> block{x, w, y, residual, bias, 0};
   for (; channels >= kWidth; channels -= kWidth) {
     run_block<false, kKernel, kStride, kCount>(args, block);
     block.x += kWidth;
@@ -148,19 +151,20 @@ __attribute__((noinline)) void run_pixels(const DepthwiseArgs& args, Block<T> bl
 }
 
 template <int kKernel, int kStride, typename T>
-void run_row(const DepthwiseArgs& args, Block<T> block, int64_t channels) {
+OXPLOW_INLINE void run_row(const DepthwiseArgs& args, const T* x, const float* w, T* y, int64_t channels, const float* bias,
+                           const T* residual) {
   int64_t pixels = 0;
   for (int64_t left = args.out_w; left > 0; left -= pixels) {
     pixels = left >= kPixels ? kPixels : left >= 4 ? 4 : left >= 2 ? 2 : 1;
     switch (pixels) {
-      case kPixels: run_pixels<kKernel, kStride, kPixels>(args, block, channels); break;
-      case 4: run_pixels<kKernel, kStride, 4>(args, block, channels); break;
-      case 2: run_pixels<kKernel, kStride, 2>(args, block, channels); break;
-      default: run_pixels<kKernel, kStride, 1>(args, block, channels); break;
+      case kPixels: run_pixels<kKernel, kStride, kPixels>(args, x, w, y, channels, bias, residual); break;
+      case 4: run_pixels<kKernel, kStride, 4>(args, x, w, y, channels, bias, residual); break;
+      case 2: run_pixels<kKernel, kStride, 2>(args, x, w, y, channels, bias, residual); break;
+      default: run_pixels<kKernel, kStride, 1>(args, x, w, y, channels, bias, residual); break;
     }
-    block.x += pixels * args.stride_w * args.x_pixel;
-    block.y += pixels * args.y_pixel;
-    if (block.residual) block.residual += pixels * args.residual_pixel;
+    x += pixels * args.stride_w * args.x_pixel;
+    y += pixels * args.y_pixel;
+    if (residual) residual += pixels * args.residual_pixel;
   }
 }
 
@@ -173,13 +177,10 @@ void run_rows(const DepthwiseArgs& args, int64_t row_begin, int64_t row_end, int
     for (int64_t row = row_begin; row < row_end; ++row) {
       const int64_t n = row / args.out_h;
       const int64_t i = row % args.out_h;
-      Block<T> block{};
-      block.x = static_cast<const T*>(args.x) + n * args.x_image + i * args.stride_h * args.x_row + c;
-      block.w = args.w + c;
-      block.y = static_cast<T*>(args.y) + n * args.y_image + i * args.y_row + c;
-      if (residual) block.residual = residual + n * args.residual_image + i * args.residual_row + c;
-      if (args.epilogue.bias) block.bias = args.epilogue.bias + c;
-      run_row<kKernel, kStride>(args, block, channels);
+      const T* x = static_cast<const T*>(args.x) + n * args.x_image + i * args.stride_h * args.x_row + c;
+      T* y = static_cast<T*>(args.y) + n * args.y_image + i * args.y_row + c;
+      const T* added = residual ? residual + n * args.residual_image + i * args.residual_row + c : nullptr;
+      run_row<kKernel, kStride>(args, x, args.w + c, y, channels, args.epilogue.bias ? args.epilogue.bias + c : nullptr, added);
     }
   }
 }
