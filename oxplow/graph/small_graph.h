@@ -103,6 +103,14 @@ std::vector<T> values_of(const Tensor& tensor) {
   return {values.begin(), values.end()};
 }
 
+// The f32 tensor in f64; others as they are.
+inline Tensor widened(const Tensor& x) {
+  if (!x.defined() || x.dtype() != DType::f32) return x;
+  Tensor y = Tensor::allocate({DType::f64, x.shape()}).take();
+  std::copy(x.values<float>().begin(), x.values<float>().end(), y.mutable_values<double>().begin());
+  return y;
+}
+
 inline bool same_bits(const Tensor& a, const Tensor& b) {
   return a.type() == b.type() && std::equal(static_cast<const char*>(a.data()), static_cast<const char*>(a.data()) + a.bytes(),
                                             static_cast<const char*>(b.data()));

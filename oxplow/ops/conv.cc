@@ -7,6 +7,7 @@
 #include "oxplow/kernels/depthwise/depthwise.h"
 #include "oxplow/kernels/winograd/winograd.h"
 #include "oxplow/ops/conv_geometry.h"
+#include "oxplow/ops/conv_nd.h"
 #include "oxplow/ops/plain_conv.h"
 
 namespace oxplow {
@@ -32,7 +33,7 @@ Result<ConvShape> conv_shape(const Attributes& attributes, const Shape& x, const
 
 Result<TensorTypes> infer_conv(const InferContext& c) {
   OXPLOW_ASSIGN(const ConvShape s, conv_shape(c.attributes, c.shape(0), c.shape(1)));
-  if (c.has(2) && c.type(2) != TensorType{DType::f32, Shape{s.filters}}) {
+  if (c.has(2) && c.type(2) != TensorType{c.type(1).dtype, Shape{s.filters}}) {
     return Error{ErrorCode::invalid_model,
                  "a bias of " + to_string(c.type(2)) + " for " + std::to_string(s.filters) + " filters"};
   }
@@ -343,6 +344,11 @@ Result<std::unique_ptr<Step>> packed_step(const PrepareContext& c, std::unique_p
 Result<std::unique_ptr<Step>> prepare_conv(const PrepareContext& c) {
   const ConvShape s = known_shape(c);
   const DType dtype = c.in(0).type.dtype;
+  if (c.in(1).type.dtype == dtype && dtype != DType::f32 && !c.has(3) && !c.attributes.has("activation")) {
+    const Shape &x = c.in(0).type.shape, &w = c.in(1).type.shape;
+    OXPLOW_ASSIGN(const Windows windows, windows_of(c.attributes, Shape{x[1], x[2]}, Shape{w[2], w[3]}));
+    return plain_conv_nd(c, windows, 3);
+  }
   if (c.in(1).type.dtype != DType::f32)
     return Error{ErrorCode::unsupported, "convolution weights of type " + std::string(name_of(c.in(1).type.dtype))};
   const std::string wanted = c.attributes.text("algorithm", "");

@@ -89,12 +89,14 @@ Result<std::unique_ptr<Step>> prepare_range(const PrepareContext& c) {
   const TensorType type = c.out().type;
   return visit(type.dtype, [&](auto t) -> Result<std::unique_ptr<Step>> {
     using T = decltype(t);
-    if constexpr (std::is_same_v<T, bool> || std::is_same_v<T, Float16> || std::is_same_v<T, BFloat16>) {
+    if constexpr (std::is_same_v<T, bool>) {
       return Error{ErrorCode::unsupported, "a Range of " + std::string(name_of(type.dtype))};
     } else {
+      // Half precision counts in f32.
+      using C = std::conditional_t<std::is_class_v<T>, float, T>;
       return make_step("range", 1, [type](const Buffers& b, int, int) {
-        for (int64_t i = 0; i < type.elements(); ++i)
-          b.out<T>()[i] = static_cast<T>(b.in<T>(0)[0] + static_cast<T>(i) * b.in<T>(2)[0]);
+        const C start = static_cast<C>(b.in<T>(0)[0]), delta = static_cast<C>(b.in<T>(2)[0]);
+        for (int64_t i = 0; i < type.elements(); ++i) b.out<T>()[i] = T(static_cast<C>(start + static_cast<C>(i) * delta));
       });
     }
   });

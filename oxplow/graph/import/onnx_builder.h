@@ -66,6 +66,11 @@ struct NamedRule {
 
 // The same name, inputs and attributes.
 Results same(Builder& b);
+// Another name for it.
+template <Literal kOp>
+Results renamed(Builder& b) {
+  return b.add(kOp.value, b.node.inputs, b.node.attributes, b.node.outputs);
+}
 // The node's attributes, but `name`, where given, an element type of ours instead of ONNX's number for it.
 Result<Attributes> attributes_with_dtype(const Builder& b, std::string_view name);
 // The same op with such an attribute.
@@ -78,8 +83,11 @@ Results with_dtype(Builder& b) {
 Results axes_as_input(Builder& b);
 
 // Families of rules that have files of their own; onnx_ops.cc has the others and joins them.
+std::span<const NamedRule> image_rules();
 std::span<const NamedRule> movement_rules();
 std::span<const NamedRule> number_rules();
 std::span<const NamedRule> quantization_rules();
+std::span<const NamedRule> sequence_rules();
+std::span<const NamedRule> signal_rules();
 
 }  // namespace oxplow

@@ -33,10 +33,32 @@ Results reshape(Builder& b) {
   return b.add("Reshape", {b.node.input(0), b.integers(b.node.attributes.integers("shape"))});
 }
 
+// k was an attribute before it became input 1.
+Results top_k(Builder& b) {
+  std::vector<ValueId> inputs = b.node.inputs;
+  if (b.node.attributes.has("k")) {
+    inputs.resize(1, kNoValue);
+    inputs.push_back(b.integers({b.node.attributes.integer("k", 0)}));
+  }
+  return b.add("TopK", std::move(inputs), b.node.attributes, 2);
+}
+
 constexpr NamedRule kRules[] = {
-    {"Concat", same}, {"ConstantOfShape", same}, {"Expand", same},           {"Flatten", same},   {"Gather", same},
-    {"Pad", pad},     {"Range", same},           {"Reshape", reshape},       {"Shape", same},     {"Size", same},
-    {"Slice", slice}, {"Split", split},          {"Squeeze", axes_as_input}, {"Transpose", same}, {"Unsqueeze", axes_as_input},
+    {"CenterCropPad", same},   {"Concat", same},
+    {"ConstantOfShape", same}, {"DepthToSpace", same},
+    {"Expand", same},          {"EyeLike", with_dtype<"dtype">},
+    {"Flatten", same},         {"Gather", same},
+    {"GatherElements", same},  {"GatherND", same},
+    {"OneHot", same},          {"Pad", pad},
+    {"Range", same},           {"Reshape", reshape},
+    {"ReverseSequence", same}, {"Scatter", renamed<"ScatterElements">},
+    {"ScatterElements", same}, {"ScatterND", same},
+    {"Shape", same},           {"Size", same},
+    {"Slice", slice},          {"SpaceToDepth", same},
+    {"Split", split},          {"Squeeze", axes_as_input},
+    {"TensorScatter", same},   {"Tile", same},
+    {"TopK", top_k},           {"Transpose", same},
+    {"Trilu", same},           {"Unsqueeze", axes_as_input},
 };
 
 }  // namespace

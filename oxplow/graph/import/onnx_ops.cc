@@ -12,11 +12,6 @@
 namespace oxplow {
 namespace {
 
-template <Literal kOp>
-Results renamed(Builder& b) {
-  return b.add(kOp.value, b.node.inputs, b.node.attributes, b.node.outputs);
-}
-
 Results identity(Builder& b) {
   if (b.node.inputs.empty()) return missing("the input");
   return b.add("Identity", {b.node.inputs[0]});
@@ -41,60 +36,6 @@ Results constant(Builder& b) {
     return Error{ErrorCode::unsupported, "a Constant that is a string or sparse"};
   }
   return std::vector<ValueId>{b.graph.add_constant(std::move(value), b.node.name)};
-}
-
-// Images: one spatial axis is a height of 1.
-struct Image {
-  bool signal = false;
-  ValueId value = kNoValue;
-};
-
-Results finish_image(Builder& b, ValueId nhwc, bool signal) {
-  const ValueId nchw = b.to_nchw(nhwc);
-  return std::vector<ValueId>{signal ? b.add1("Squeeze", {nchw, b.integers({2})}) : nchw};
-}
-
-// Attributes of a window over a signal, as over an image of height 1.
-Attributes image_attributes(Attributes attributes, bool signal) {
-  if (!signal) return attributes;
-  const auto widen = [&](const char* name, int64_t value) {
-    if (auto v = attributes.integers(name); v.size() == 1) attributes.set(name, std::vector<int64_t>{value, v[0]});
-  };
-  widen("kernel_shape", 1);
-  widen("strides", 1);
-  widen("dilations", 1);
-  if (auto v = attributes.integers("pads"); v.size() == 2) attributes.set("pads", std::vector<int64_t>{0, v[0], 0, v[1]});
-  return attributes;
-}
-
-Results conv(Builder& b) {
-  const ValueId w = b.node.input(1);
-  if (b.node.input(0) == kNoValue || w == kNoValue) return missing("the input or the weights");
-  size_t axes = b.node.attributes.integers("kernel_shape").size();
-  if (axes == 0 && b.graph.constant(w)) axes = b.graph.constant(w)->shape().size() - 2;
-  if (axes != 1 && axes != 2) return Error{ErrorCode::unsupported, "convolution over " + std::to_string(axes) + " axes"};
-  const bool signal = axes == 1;
-  const auto as_image = [&](ValueId v) { return signal ? b.add1("Unsqueeze", {v, b.integers({2})}) : v; };
-  const ValueId x = b.to_nhwc(as_image(b.node.inputs[0]));
-  std::vector<ValueId> inputs{x, as_image(w)};
-  if (b.node.input(2) != kNoValue) inputs.push_back(b.node.inputs[2]);
-  return finish_image(b, b.add1("Conv", std::move(inputs), image_attributes(b.node.attributes, signal)), signal);
-}
-
-Results pool(Builder& b) {
-  const size_t axes = b.node.attributes.integers("kernel_shape").size();
-  if (axes != 1 && axes != 2) return Error{ErrorCode::unsupported, "pooling over " + std::to_string(axes) + " axes"};
-  if (b.node.outputs > 1 || b.node.inputs.empty()) return Error{ErrorCode::unsupported, "MaxPool's second output (indices)"};
-  const bool signal = axes == 1;
-  const ValueId x = signal ? b.add1("Unsqueeze", {b.node.inputs[0], b.integers({2})}) : b.node.inputs[0];
-  return finish_image(b, b.add1(b.node.op, {b.to_nhwc(x)}, image_attributes(b.node.attributes, signal)), signal);
-}
-
-template <Literal kReduction>
-Results global_pool(Builder& b) {
-  Attributes attributes;
-  attributes.set("first_axis", int64_t{2});
-  return b.add(kReduction.value, b.node.inputs, std::move(attributes));
 }
 
 Results batch_norm(Builder& b) {
@@ -160,13 +101,11 @@ const std::map<std::string_view, Rule>& rules() {
         {"Asinh", same},
         {"Atan", same},
         {"Atanh", same},
-        {"AveragePool", pool},
         {"BatchNormalization", batch_norm},
         {"Ceil", same},
         {"Celu", same},
         {"Clip", clip},
         {"Constant", constant},
-        {"Conv", conv},
         {"Cos", same},
         {"Cosh", same},
         {"Div", same},
@@ -177,8 +116,6 @@ const std::map<std::string_view, Rule>& rules() {
         {"Floor", same},
         {"Gelu", gelu},
         {"Gemm", gemm},
-        {"GlobalAveragePool", global_pool<"ReduceMean">},
-        {"GlobalMaxPool", global_pool<"ReduceMax">},
         {"Greater", same},
         {"GreaterOrEqual", same},
         {"HardSigmoid", same},
@@ -191,7 +128,6 @@ const std::map<std::string_view, Rule>& rules() {
         {"LessOrEqual", same},
         {"Log", same},
         {"MatMul", same},
-        {"MaxPool", pool},
         {"Mish", same},
         {"Mod", mod},
         {"Mul", same},
@@ -229,7 +165,7 @@ const std::map<std::string_view, Rule>& rules() {
         {"Where", renamed<"Select">},
         {"Xor", same},
     };
-    for (auto family : {movement_rules, number_rules, quantization_rules}) {
+    for (auto family : {image_rules, movement_rules, number_rules, quantization_rules, sequence_rules, signal_rules}) {
       for (const NamedRule& row : family()) all.emplace(row.op, row.rule);
     }
     return all;
