@@ -16,9 +16,8 @@ Status check_indices(const InferContext& c, int i, int64_t extent) {
 
 Result<std::vector<double>> known_numbers(const InferContext& c, int i, std::string_view what) {
   const Tensor* value = c.constant(i);
-  if (value == nullptr)
-    return Error{ErrorCode::unsupported,
-                 std::string(what) + " (input " + std::to_string(i) + ") depend on data; they must be known before the run"};
+  // The error is that of integers: what runs graphs whose shapes depend on data knows it.
+  if (value == nullptr) return c.integers(i, what).error();
   if (!is_arithmetic(value->dtype())) return Error{ErrorCode::unsupported, std::string(what) + " of " + to_string(value->type())};
   std::vector<double> numbers;
   visit(value->dtype(), [&](auto t) {

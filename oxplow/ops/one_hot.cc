@@ -1,6 +1,8 @@
 // OneHot: y[i..., j, i...] = values[1] where j is the index at i... (negative ones count from depth), else values[0]; a new axis of
 // `depth`. An index outside of [-depth, depth) gives a line of values[0].
 
+#include <cmath>
+
 #include "oxplow/ops/element_kinds.h"
 #include "oxplow/ops/shape_rules.h"
 
@@ -21,11 +23,10 @@ int64_t whole(T v) {
 
 Result<TensorTypes> infer_one_hot(const InferContext& c) {
   const Shape& indices = c.shape(0);
-  const Tensor* depth = c.constant(1);
-  if (depth == nullptr) return Error{ErrorCode::unsupported, "the depth of a OneHot depends on data"};
-  if (depth->elements() != 1 || !is_arithmetic(depth->dtype()) || !is_arithmetic(c.type(0).dtype) || c.type(2).elements() != 2)
+  OXPLOW_ASSIGN(const auto depth, known_numbers(c, 1, "the depth"));
+  if (depth.size() != 1 || !(std::fabs(depth[0]) < 1e15) || !is_arithmetic(c.type(0).dtype) || c.type(2).elements() != 2)
     return Error{ErrorCode::invalid_model, "OneHot wants indices, one depth and two values"};
-  const int64_t extent = visit(depth->dtype(), [&](auto t) { return whole(static_cast<const decltype(t)*>(depth->data())[0]); });
+  const auto extent = static_cast<int64_t>(depth[0]);
   if (extent < 0) return Error{ErrorCode::invalid_model, "the depth of a OneHot is negative"};
   OXPLOW_ASSIGN(const int axis, normalized_axis(c.attributes.integer("axis", -1), indices.rank() + 1));
   if (indices.rank() == kMaxRank) return Error{ErrorCode::unsupported, "more than 10 axes"};
