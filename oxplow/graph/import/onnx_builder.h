@@ -57,7 +57,7 @@ struct Literal {
   char value[kSize];
 };
 
-// How one ONNX op is said in our ops.
+// How one ONNX op is said in our ops. One of another domain than ONNX's own is named with it: "ai.onnx.ml.Scaler".
 using Rule = Results (*)(Builder&);
 struct NamedRule {
   std::string_view op;
@@ -89,5 +89,9 @@ std::span<const NamedRule> number_rules();
 std::span<const NamedRule> quantization_rules();
 std::span<const NamedRule> sequence_rules();
 std::span<const NamedRule> signal_rules();
+// Of ai.onnx.ml.
+std::span<const NamedRule> feature_rules();
+std::span<const NamedRule> linear_rules();
+std::span<const NamedRule> tree_rules();
 
 }  // namespace oxplow

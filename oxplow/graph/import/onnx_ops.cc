@@ -165,7 +165,8 @@ const std::map<std::string_view, Rule>& rules() {
         {"Where", renamed<"Select">},
         {"Xor", same},
     };
-    for (auto family : {image_rules, movement_rules, number_rules, quantization_rules, sequence_rules, signal_rules}) {
+    for (auto family : {image_rules, movement_rules, number_rules, quantization_rules, sequence_rules, signal_rules,
+                        feature_rules, linear_rules, tree_rules}) {
       for (const NamedRule& row : family()) all.emplace(row.op, row.rule);
     }
     return all;
@@ -175,12 +176,16 @@ const std::map<std::string_view, Rule>& rules() {
 
 }  // namespace
 
-bool onnx_op_known(std::string_view op) { return rules().contains(op); }
+std::string full_name(std::string_view domain, std::string_view op) {
+  return (domain.empty() ? "" : std::string(domain) + ".") + std::string(op);
+}
+
+bool onnx_op_known(std::string_view domain, std::string_view op) { return rules().contains(full_name(domain, op)); }
 
 Results import_onnx_node(Graph& graph, const OnnxNode& node) {
   if (node.opset == 6) OXPLOW_TRY(check_meaning_in_opset_6(graph, node));
   Builder builder(graph, node);
-  return rules().at(node.op)(builder);
+  return rules().at(full_name(node.domain, node.op))(builder);
 }
 
 }  // namespace oxplow

@@ -9,6 +9,7 @@ namespace oxplow {
 // A node as ONNX wrote it, inputs resolved.
 struct OnnxNode {
   std::string_view op;
+  std::string_view domain;  // "" is ONNX's own
   std::string name;
   int64_t opset = 0;
   std::vector<ValueId> inputs;
@@ -18,8 +19,10 @@ struct OnnxNode {
   ValueId input(size_t i) const { return i < inputs.size() ? inputs[i] : kNoValue; }
 };
 
-// Whether import_onnx_node knows the op (of the default domain). The list is in onnx_ops.cc.
-bool onnx_op_known(std::string_view op);
+// "Relu", "ai.onnx.ml.Scaler".
+std::string full_name(std::string_view domain, std::string_view op);
+// Whether import_onnx_node knows the op of the domain. The lists are in onnx_ops.cc and the files of families.
+bool onnx_op_known(std::string_view domain, std::string_view op);
 
 // An error for a node of opset 6 whose meaning is another than opset 7 gives it.
 Status check_meaning_in_opset_6(const Graph& graph, const OnnxNode& node);

@@ -2,6 +2,7 @@
 // For tests: writes small ONNX models, field by field as onnx.proto numbers them.
 
 #include <initializer_list>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -60,6 +61,11 @@ class OnnxWriter {
   OnnxWriter& node(std::string_view op, std::initializer_list<std::string_view> inputs,
                    std::initializer_list<std::string_view> outputs,
                    std::initializer_list<std::pair<const char*, Attribute>> attributes = {}, std::string_view op_domain = {}) {
+    return add_node(op, {inputs.begin(), inputs.size()}, {outputs.begin(), outputs.size()},
+                    {attributes.begin(), attributes.size()}, op_domain);
+  }
+  OnnxWriter& add_node(std::string_view op, std::span<const std::string_view> inputs, std::span<const std::string_view> outputs,
+                       std::span<const std::pair<const char*, Attribute>> attributes, std::string_view op_domain) {
     ProtobufWriter node;
     for (std::string_view name : inputs) node.text(1, name);
     for (std::string_view name : outputs) node.text(2, name);

@@ -1,6 +1,7 @@
 #include "oxplow/kernels/tree/forest.h"
 
 #include <algorithm>
+#include <map>
 #include <string>
 #include <utility>
 
@@ -44,8 +45,9 @@ int64_t Forest::features() const {
 Status Forest::verify() const {
   OXPLOW_TRY(verify_leaves(*this));
   for (size_t i = 0; i < branches.size(); ++i) OXPLOW_TRY(verify_branch(*this, i));
-  std::vector<bool> reached(branches.size());
-  std::vector<int32_t> open;
+  enum : uint8_t { unseen, open, done };
+  std::vector<uint8_t> state(branches.size(), unseen);
+  std::vector<int32_t> path;  // and what waits beside it
   const auto reach = [&](int32_t node) -> Status {
     if (node < 0) {
       if (~node >= leaf_count())
@@ -54,36 +56,50 @@ Status Forest::verify() const {
     }
     if (node >= static_cast<int32_t>(branches.size()))
       return unsound("a child is branch " + std::to_string(node) + " of " + std::to_string(branches.size()));
-    if (reached[static_cast<size_t>(node)])
-      return unsound("branch " + std::to_string(node) + " is reached by two ways, so the nodes are no tree");
-    reached[static_cast<size_t>(node)] = true;
-    open.push_back(node);
+    if (state[static_cast<size_t>(node)] == open)
+      return unsound("branch " + std::to_string(node) + " is its own ancestor: the nodes go round in a circle");
+    if (state[static_cast<size_t>(node)] == unseen) path.push_back(node);
     return {};
   };
   for (int32_t root : roots) {
     OXPLOW_TRY(reach(root));
-    while (!open.empty()) {
-      const TreeBranch& b = branches[static_cast<size_t>(open.back())];
-      open.pop_back();
-      OXPLOW_TRY(reach(b.when_true));
-      OXPLOW_TRY(reach(b.when_false));
+    while (!path.empty()) {
+      const auto node = static_cast<size_t>(path.back());
+      if (state[node] != unseen) {
+        state[node] = done;
+        path.pop_back();
+        continue;
+      }
+      state[node] = open;
+      OXPLOW_TRY(reach(branches[node].when_true));
+      OXPLOW_TRY(reach(branches[node].when_false));
     }
+  }
+  const auto loose = std::find(state.begin(), state.end(), unseen);
+  if (loose != state.end()) {
+    return unsound("branch " + std::to_string(loose - state.begin()) +
+                   " belongs to no tree: no root leads to it, or its nodes go round in a circle");
   }
   return {};
 }
 
 int Forest::depth(int32_t root) const {
-  int most = 0;
-  std::vector<std::pair<int32_t, int>> open{{root, 0}};
-  while (!open.empty()) {
-    const auto [node, depth] = open.back();
-    open.pop_back();
-    most = std::max(most, depth);
-    if (node < 0) continue;
-    open.emplace_back(branches[static_cast<size_t>(node)].when_true, depth + 1);
-    open.emplace_back(branches[static_cast<size_t>(node)].when_false, depth + 1);
+  std::map<int32_t, int> depths;  // of branches whose children are known: ways may meet again
+  const auto below = [&](int32_t node) { return node < 0 ? 0 : depths.at(node); };
+  std::vector<int32_t> path;
+  if (root >= 0) path.push_back(root);
+  while (!path.empty()) {
+    const int32_t node = path.back();
+    const TreeBranch& b = branches[static_cast<size_t>(node)];
+    const size_t length = path.size();
+    for (int32_t child : {b.when_true, b.when_false}) {
+      if (child >= 0 && !depths.contains(child)) path.push_back(child);
+    }
+    if (path.size() > length) continue;
+    depths[node] = 1 + std::max(below(b.when_true), below(b.when_false));
+    path.pop_back();
   }
-  return most;
+  return below(root);
 }
 
 }  // namespace oxplow

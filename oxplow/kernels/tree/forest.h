@@ -43,7 +43,8 @@ struct Forest {
   int32_t leaf_count() const { return static_cast<int32_t>(leaves.size()) - 1; }
   // One more than the greatest feature that a branch asks about.
   int64_t features() const;
-  // That all indices are inside of their lists, that no branch has two parents or is its own ancestor, that targets are in range.
+  // That all indices are inside of their lists, that a root leads to each branch, that none is its own ancestor, that targets are in range. Ways from a
+  // root may meet again.
   Status verify() const;
   // The most branches from the root to a leaf. The forest must be sound.
   int depth(int32_t root) const;

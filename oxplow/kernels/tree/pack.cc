@@ -5,6 +5,7 @@
 #include <cstring>
 #include <limits>
 #include <map>
+#include <set>
 #include <utility>
 
 #include "oxplow/kernels/tree/decision.h"
@@ -53,14 +54,15 @@ class ForestPacker {
   const TreeDecision& decision(int32_t node) const { return decisions_[static_cast<size_t>(node)]; }
   int32_t feature(int32_t node) const { return forest_.branches[static_cast<size_t>(node)].feature; }
 
-  // Calls visit with every branch below `root`.
+  // Calls visit once with every branch below `root`.
   template <typename F>
   void each_branch(int32_t root, F visit) const {
     std::vector<int32_t> open{root};
+    std::set<int32_t> seen;
     while (!open.empty()) {
       const int32_t node = open.back();
       open.pop_back();
-      if (node < 0) continue;
+      if (node < 0 || !seen.insert(node).second) continue;
       visit(node);
       open.push_back(decision(node).even);
       open.push_back(decision(node).odd);
