@@ -1,6 +1,8 @@
 #define OXPLOW_INSIDE  // here oxplow::Model is the library's own, v1::Model the public one
 #include "oxplow/oxplow.h"
 
+#include <algorithm>
+#include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -29,7 +31,10 @@ namespace {
 
 oxplow::DType inside(DType dtype) { return static_cast<oxplow::DType>(dtype); }
 DType outside(oxplow::DType dtype) { return static_cast<DType>(dtype); }
-Error outside(const oxplow::Error& error) { return {static_cast<ErrorCode>(error.code), printable(error.message)}; }
+Error outside(const oxplow::Error& error) {
+  const auto code = error.code == oxplow::ErrorCode::needs_values ? ErrorCode::unsupported : static_cast<ErrorCode>(error.code);
+  return {code, printable(error.message)};
+}
 Shape outside(const Dims& dims) { return Shape(std::span(dims.begin(), dims.size())); }
 
 oxplow::TensorType type_of(const Tensor& tensor) {
@@ -100,7 +105,7 @@ Result<Tensor> Tensor::borrow(DType dtype, const Shape& shape, void* data, std::
   auto type = possible_type(dtype, shape);
   if (!type.ok()) return type.error();
   if (data == nullptr && type->bytes() > 0) return invalid("no memory given for " + to_string(*type));
-  if (reinterpret_cast<uintptr_t>(data) % static_cast<size_t>(std::max(bits_of(dtype) / 8, 1)) != 0)
+  if (reinterpret_cast<uintptr_t>(data) % static_cast<size_t>(std::clamp(bits_of(dtype) / 8, 1, 8)) != 0)
     return invalid("the memory for " + to_string(*type) + " is not aligned for its elements");
   Tensor tensor;
   tensor.dtype_ = dtype;
@@ -168,6 +173,7 @@ struct Model::Implementation {
 
   // Of the run that is under way; kept, so that no run allocates them anew.
   std::mutex one_run;
+  std::atomic<bool> by_values = false;  // no plan can run this model
   TensorTypes types;
   std::vector<const void*> in;
   std::vector<void*> out;
@@ -177,6 +183,7 @@ struct Model::Implementation {
   static Result<Model> load(const Options& options, FunctionRef<Make> make);
   Result<Execution*> prepare(std::span<const Tensor> given);
   Result<std::vector<Tensor>> allocate(const Plan& plan);
+  Result<std::vector<Tensor>> run_values(std::span<const Tensor> given);
   Status bind(const Plan& plan, std::span<const Tensor> given, std::span<Tensor> results);
 };
 
@@ -202,7 +209,10 @@ Result<Execution*> Model::Implementation::prepare(std::span<const Tensor> given)
     in.push_back(tensor.data());
   }
   auto execution = model->prepare(types);
-  if (!execution.ok()) return outside(execution.error());
+  if (!execution.ok()) {
+    by_values = execution.error().code == oxplow::ErrorCode::needs_values;
+    return outside(execution.error());
+  }
   out.reserve((*execution)->plan().outputs.size());
   return *execution;
 }
@@ -310,8 +320,28 @@ Result<std::vector<Tensor>> Model::allocate_outputs(std::span<const Tensor> inpu
   return implementation_->allocate((*execution)->plan());
 }
 
+// Of models whose outputs' shapes depend on values: no plan could give them beforehand.
+Result<std::vector<Tensor>> Model::Implementation::run_values(std::span<const Tensor> given) {
+  std::vector<oxplow::Tensor> tensors;
+  for (const Tensor& tensor : given) tensors.push_back(oxplow::Tensor::borrow(type_of(tensor), tensor.data()));
+  auto results = model->run(tensors);
+  if (!results.ok()) return outside(results.error());
+  std::vector<Tensor> values;
+  for (oxplow::Tensor& result : *results) {
+    auto tensor = Tensor::borrow(outside(result.dtype()), outside(result.shape()), result.mutable_data(), result.owner());
+    if (!tensor.ok()) return tensor.error();
+    values.push_back(tensor.take());
+  }
+  return values;
+}
+
 Result<std::vector<Tensor>> Model::run(std::span<const Tensor> inputs) {
+  if (implementation_->by_values) {
+    const std::lock_guard lock(implementation_->one_run);
+    return implementation_->run_values(inputs);
+  }
   auto outputs = allocate_outputs(inputs);
+  if (!outputs.ok() && implementation_->by_values) return run(inputs);
   if (!outputs.ok()) return outputs;
   if (Status done = run(inputs, *outputs); !done.ok()) return done.error();
   return outputs;

@@ -90,7 +90,8 @@ using Status = Result<std::monostate>;
 
 // --------------------------------------------------------------------------------------------------------------- tensors
 
-// Element types. Those of 4 (2) bits are stored two (four) to a byte, lowest bits first.
+// Element types. Those of 4 (2) bits are stored two (four) to a byte, lowest bits first; strings as std::string_view
+// of characters that the tensor's owner keeps.
 enum class DType : uint8_t {
   f64,
   f32,
@@ -114,7 +115,8 @@ enum class DType : uint8_t {
   f8e8m0,
   f4e2m1,
   i2,
-  u2
+  u2,
+  string
 };
 
 // "f32", "boolean" and so on.
@@ -131,6 +133,8 @@ constexpr DType dtype_of() {
     return DType::f32;
   else if constexpr (std::is_same_v<U, bool>)
     return DType::boolean;
+  else if constexpr (std::is_same_v<U, std::string_view>)
+    return DType::string;
   else {
     static_assert(std::is_integral_v<U>, "no element type");
     constexpr DType kSigned[] = {DType::i8, DType::i16, DType::i32, DType::i64};
@@ -334,7 +338,8 @@ class Model {
   // with an input or another output.
   OXPLOW_API Status run(std::span<const Tensor> inputs, std::span<Tensor> outputs);
 
-  // Plans for inputs of these types (their elements are not looked at) and allocates outputs for them.
+  // Plans for inputs of these types (their elements are not looked at) and allocates outputs for them. Error: unsupported also where
+  // the outputs' shapes depend on the inputs' values; run(inputs) can do that.
   OXPLOW_API Result<std::vector<Tensor>> allocate_outputs(std::span<const Tensor> inputs);
 
   // Runs the model `runs` times (at least once), step by step: the mean time of each step, in the order of a run.

@@ -11,6 +11,7 @@ const char* error_code_name(ErrorCode code) {
     case ErrorCode::out_of_memory: return "OUT_OF_MEMORY";
     case ErrorCode::io: return "IO";
     case ErrorCode::internal: return "INTERNAL";
+    case ErrorCode::needs_values: return "NEEDS_VALUES";
   }
   return "INTERNAL";
 }

@@ -9,7 +9,8 @@
 
 namespace oxplow {
 
-enum class ErrorCode { invalid_argument, invalid_model, unsupported, not_found, out_of_memory, io, internal };
+// needs_values: a shape cannot be told from the input shapes alone, but from the inputs' values. It never leaves the graph's level.
+enum class ErrorCode { invalid_argument, invalid_model, unsupported, not_found, out_of_memory, io, internal, needs_values };
 
 // The contract's spelling, e.g. "INVALID_MODEL".
 const char* error_code_name(ErrorCode code);

@@ -64,9 +64,40 @@ Result<BorderedImage> with_border(const Operand& image, const void* data, const 
   return result;
 }
 
-}  // namespace
+// Strings that an op has moved about are views of characters which its inputs keep alive: so must the result.
+void keep_characters(Tensor& result, std::span<const Tensor> inputs) {
+  if (result.dtype() != DType::string) return;
+  auto owners = std::make_shared<std::vector<std::shared_ptr<const void>>>();
+  owners->push_back(result.owner());
+  for (const Tensor& input : inputs) {
+    if (input.defined() && input.dtype() == DType::string) owners->push_back(input.owner());
+  }
+  result = Tensor::borrow(result.type(), result.data(), std::move(owners));
+}
 
-Result<std::vector<Tensor>> evaluate(const OpSpec& op, const Attributes& attributes, std::span<const Tensor> inputs, int outputs,
+Result<std::vector<Datum>> compute(const OpSpec& op, const Attributes& attributes, std::span<const Datum> inputs, int outputs,
+                                   const Machine& machine, BodyRunner* bodies) {
+  for (int i = 0; i < op.required_inputs; ++i) {
+    if (static_cast<size_t>(i) >= inputs.size() || inputs[static_cast<size_t>(i)].empty())
+      return Error{ErrorCode::invalid_model, std::string(op.name) + " lacks its input " + std::to_string(i)};
+  }
+  OXPLOW_ASSIGN(auto results, op.compute({.attributes = attributes,
+                                          .inputs = inputs,
+                                          .outputs = outputs,
+                                          .isa = machine.isa,
+                                          .pool = machine.pool,
+                                          .packs = machine.packs,
+                                          .bodies = bodies}));
+  if (results.size() < static_cast<size_t>(outputs)) {
+    return Error{ErrorCode::invalid_model, std::string(op.name) + " has " + std::to_string(results.size()) +
+                                               " outputs, the model names " + std::to_string(outputs)};
+  }
+  results.resize(static_cast<size_t>(outputs));
+  return results;
+}
+
+// By the op's shape rule and its step.
+Result<std::vector<Tensor>> run_step(const OpSpec& op, const Attributes& attributes, std::span<const Tensor> inputs, int outputs,
                                      const Machine& machine) {
   std::vector<Operand> in, out;
   for (const Tensor& tensor : inputs) in.push_back(dense_operand(tensor, true));
@@ -84,6 +115,7 @@ Result<std::vector<Tensor>> evaluate(const OpSpec& op, const Attributes& attribu
   if (op.view) {
     for (int i = 0; i < outputs; ++i) {
       OXPLOW_TRY(copy_view(op, infer, in[0], inputs[0].data(), i, results[static_cast<size_t>(i)], machine));
+      keep_characters(results[static_cast<size_t>(i)], inputs);
     }
     return results;
   }
@@ -101,7 +133,40 @@ Result<std::vector<Tensor>> evaluate(const OpSpec& op, const Attributes& attribu
   OXPLOW_ASSIGN(Buffer workspace, Buffer::allocate(step->workspace_bytes));
   for (Tensor& tensor : results) out_data.push_back(tensor.mutable_data());
   run_step(*step, {in_data.data(), out_data.data(), workspace.data()}, machine.pool);
+  for (Tensor& result : results) keep_characters(result, inputs);
   return results;
+}
+
+}  // namespace
+
+Result<std::vector<Datum>> evaluate(const OpSpec& op, const Attributes& attributes, std::span<const Datum> inputs, int outputs,
+                                    const Machine& machine, BodyRunner* bodies) {
+  if (op.compute && op.infer == nullptr) return compute(op, attributes, inputs, outputs, machine, bodies);
+  std::vector<Tensor> tensors;
+  for (const Datum& input : inputs) {
+    if (input.sequence() || input.map()) {
+      if (op.compute) return compute(op, attributes, inputs, outputs, machine, bodies);
+      return Error{ErrorCode::invalid_model, std::string(op.name) + " wants tensors, not " + input.kind()};
+    }
+    tensors.push_back(input.tensor() ? *input.tensor() : Tensor{});
+  }
+  auto results = run_step(op, attributes, tensors, outputs, machine);
+  if (!results.ok() && op.compute && results.error().code == ErrorCode::needs_values)
+    return compute(op, attributes, inputs, outputs, machine, bodies);
+  if (!results.ok()) return results.error();
+  return std::vector<Datum>(results->begin(), results->end());
+}
+
+Result<std::vector<Tensor>> evaluate(const OpSpec& op, const Attributes& attributes, std::span<const Tensor> inputs, int outputs,
+                                     const Machine& machine) {
+  const std::vector<Datum> data(inputs.begin(), inputs.end());
+  OXPLOW_ASSIGN(auto results, evaluate(op, attributes, data, outputs, machine, nullptr));
+  std::vector<Tensor> tensors;
+  for (const Datum& result : results) {
+    if (!result.tensor()) return Error{ErrorCode::needs_values, std::string(op.name) + " gives " + result.kind()};
+    tensors.push_back(*result.tensor());
+  }
+  return tensors;
 }
 
 }  // namespace oxplow

@@ -19,4 +19,9 @@ struct Machine {
 Result<std::vector<Tensor>> evaluate(const OpSpec& op, const Attributes& attributes, std::span<const Tensor> inputs, int outputs,
                                      const Machine& machine);
 
+// The same for whatever data; `bodies` runs the bodies of control flow ops (null: there are none to run). An op that wants tensors
+// refuses sequences and maps (invalid_model).
+Result<std::vector<Datum>> evaluate(const OpSpec& op, const Attributes& attributes, std::span<const Datum> inputs, int outputs,
+                                    const Machine& machine, BodyRunner* bodies);
+
 }  // namespace oxplow

@@ -23,6 +23,8 @@ void append(std::string& key, const Attribute& attribute) {
           key += value;
         } else if constexpr (std::is_same_v<T, Tensor>) {
           key += std::to_string(reinterpret_cast<uintptr_t>(value.data()));
+        } else if constexpr (std::is_same_v<T, std::shared_ptr<const Graph>>) {
+          key += std::to_string(reinterpret_cast<uintptr_t>(value.get()));
         } else {
           for (const auto& element : value) append(key, Attribute(element));
         }
@@ -58,6 +60,21 @@ Result<std::vector<Tensor>> fold(const Graph& graph, const Node& node, FoldMemo&
   return results;
 }
 
+bool runs_bodies(const Node& node) {
+  return std::any_of(node.attributes.all().begin(), node.attributes.all().end(),
+                     [](const auto& named) { return std::holds_alternative<std::shared_ptr<const Graph>>(named.second); });
+}
+
+bool touches_strings(const Graph& graph, const Node& node) {
+  const auto is_string = [&](ValueId id) { return id != kNoValue && graph.dtype(id) == DType::string; };
+  return std::any_of(node.inputs.begin(), node.inputs.end(), is_string) ||
+         std::any_of(node.outputs.begin(), node.outputs.end(), is_string);
+}
+
+bool all_constant(const Graph& graph, const Node& node) {
+  return std::all_of(node.inputs.begin(), node.inputs.end(), [&](ValueId id) { return id == kNoValue || graph.constant(id); });
+}
+
 bool foldable(const Graph& graph, const Node& node) {
   if (node.op->impure || (node.op->prepare == nullptr && node.op->view == nullptr)) return false;
   size_t bytes = 0, input_bytes = 0;
@@ -65,12 +82,68 @@ bool foldable(const Graph& graph, const Node& node) {
     if (id == kNoValue) return false;
     bytes += graph[id].type.bytes();
   }
-  for (ValueId id : node.inputs) {
-    if (id == kNoValue) continue;
-    if (!graph.constant(id)) return false;
-    input_bytes += graph[id].type.bytes();
-  }
+  if (!all_constant(graph, node)) return false;
+  for (ValueId id : node.inputs) input_bytes += id == kNoValue ? 0 : graph[id].type.bytes();
   return bytes < std::max(kLargestFold, input_bytes + 1);
+}
+
+// The node's results where they are known before the run, else none; its types are inferred then.
+Result<std::vector<Tensor>> known_results(Graph& graph, Node& node, FoldMemo& memo, const Machine& machine) {
+  if (Status typed = graph.infer(node); !typed.ok()) {
+    const bool computable = typed.error().code == ErrorCode::needs_values && node.op->compute && !node.op->impure;
+    if (computable && !runs_bodies(node) && all_constant(graph, node)) return fold(graph, node, memo, machine);
+    return typed.error();
+  }
+  if (foldable(graph, node)) return fold(graph, node, memo, machine);
+  std::vector<Tensor> results;
+  if (node.op->known) {
+    const auto operands = graph.input_operands(node);
+    if (auto known = node.op->known({node.attributes, operands})) results.push_back(std::move(*known));
+  }
+  if (results.empty() && touches_strings(graph, node))
+    return Error{ErrorCode::needs_values, std::string(node.op->name) + " of strings is not planned"};
+  return results;
+}
+
+bool inputs_typed(const Graph& graph, const Node& node) {
+  return std::all_of(node.inputs.begin(), node.inputs.end(), [&](ValueId id) { return id == kNoValue || graph[id].typed; });
+}
+
+void forget_types(Graph& graph, const Node& node) {
+  for (ValueId id : node.outputs) {
+    if (id != kNoValue) graph[id].typed = false;
+  }
+}
+
+Status infer_and_fold(Graph& graph, FoldMemo& memo, const Machine& machine, bool leave_unknown) {
+  for (auto it = graph.nodes.begin(); it != graph.nodes.end();) {
+    Node& node = *it;
+    if (leave_unknown && !inputs_typed(graph, node)) {
+      forget_types(graph, *it++);
+      continue;
+    }
+    auto results = known_results(graph, node, memo, machine);
+    if (!results.ok()) {
+      if (!leave_unknown || results.error().code != ErrorCode::needs_values)
+        return in_context("node '" + node.name + "' (" + node.op->name + ")", results.error());
+      forget_types(graph, *it++);
+      continue;
+    }
+    if (results->empty()) {
+      ++it;
+      continue;
+    }
+    for (size_t i = 0; i < results->size() && i < node.outputs.size(); ++i) {
+      if (node.outputs[i] == kNoValue) continue;
+      Value& value = graph[node.outputs[i]];
+      value.constant = (*results)[i];
+      value.type = value.constant->type();
+      value.typed = true;
+      value.producer = nullptr;
+    }
+    it = graph.nodes.erase(it);
+  }
+  return {};
 }
 
 }  // namespace
@@ -109,32 +182,11 @@ void FoldMemo::insert(const std::string& key, const std::vector<Tensor>& inputs,
 }
 
 Status infer_and_fold(Graph& graph, FoldMemo& memo, const Machine& machine) {
-  for (auto it = graph.nodes.begin(); it != graph.nodes.end();) {
-    Node& node = *it;
-    const auto where = [&] { return "node '" + node.name + "' (" + node.op->name + ")"; };
-    if (Status status = graph.infer(node); !status.ok()) return in_context(where(), status.error());
-    std::vector<Tensor> results;
-    if (foldable(graph, node)) {
-      auto folded = fold(graph, node, memo, machine);
-      if (!folded.ok()) return in_context(where(), folded.error());
-      results = folded.take();
-    } else if (node.op->known) {
-      const auto operands = graph.input_operands(node);
-      if (auto known = node.op->known({node.attributes, operands})) results.push_back(std::move(*known));
-    }
-    if (results.empty()) {
-      ++it;
-      continue;
-    }
-    for (size_t i = 0; i < results.size(); ++i) {
-      if (node.outputs[i] == kNoValue) continue;
-      Value& value = graph[node.outputs[i]];
-      value.constant = results[i];
-      value.producer = nullptr;
-    }
-    it = graph.nodes.erase(it);
-  }
-  return {};
+  return infer_and_fold(graph, memo, machine, false);
+}
+
+Status infer_what_is_known(Graph& graph, FoldMemo& memo, const Machine& machine) {
+  return infer_and_fold(graph, memo, machine, true);
 }
 
 }  // namespace oxplow

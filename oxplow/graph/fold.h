@@ -27,7 +27,10 @@ class FoldMemo {
 };
 
 // Infers the types of all values in order, replacing by constants what depends on shapes and constants alone. The graph's
-// inputs must be typed. Errors name the node.
+// inputs must be typed. Errors name the node; needs_values where types depend on values, and of strings, which no plan touches.
 Status infer_and_fold(Graph& graph, FoldMemo& memo, const Machine& machine);
+
+// The same where inputs may be untyped too: what needs values, and all that depends on it, is left untyped.
+Status infer_what_is_known(Graph& graph, FoldMemo& memo, const Machine& machine);
 
 }  // namespace oxplow

@@ -45,6 +45,7 @@ struct DeclaredTensor {
   DType dtype = DType::f32;
   std::optional<std::vector<DeclaredDim>> dims;  // none: any rank
   bool any_type = false;                         // of outputs only: `dtype` says nothing
+  bool tensor = true;                            // false: a sequence, map or optional; `dtype` and `dims` say nothing
 };
 
 // "f32[batch, 3, 224, 224]": "?" for a type or extent that is open and has no name, "f32[...]" for any rank.

@@ -77,6 +77,7 @@ Status Model::check(const TensorTypes& types) const {
   std::map<std::string, std::pair<int64_t, std::string>> symbols;
   for (size_t i = 0; i < types.size(); ++i) {
     const DeclaredTensor& input = graph_.declared[i];
+    if (!input.tensor) continue;
     const auto misfit = [&](const std::string& why) {
       return Error{ErrorCode::invalid_argument,
                    "input '" + input.name + "' is " + to_string(types[i]) + ", the model wants " + to_string(input) + ": " + why};
@@ -101,8 +102,20 @@ Status Model::check(const TensorTypes& types) const {
   return {};
 }
 
+Status Model::check_data(std::span<const Datum> inputs) const {
+  TensorTypes types;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    types.push_back(inputs[i].tensor() ? inputs[i].tensor()->type() : TensorType{});
+    if (i < graph_.declared.size() && graph_.declared[i].tensor && !inputs[i].tensor())
+      return Error{ErrorCode::invalid_argument,
+                   "input '" + graph_.declared[i].name + "' must be a tensor, not " + inputs[i].kind()};
+  }
+  return check(types);
+}
+
 Result<Graph> Model::specialize(const TensorTypes& types) {
   OXPLOW_TRY(check(types));
+  if (stepwise_) return Error{ErrorCode::needs_values, "the model's shapes depend on its inputs' values: no one plan can run it"};
   Graph graph = graph_;
   for (size_t i = 0; i < types.size(); ++i) {
     graph[graph.inputs[i]].type = types[i];
@@ -139,6 +152,33 @@ Result<Execution*> Model::prepare(const TensorTypes& types) {
   return plans_.front().execution.get();
 }
 
+Result<std::vector<Datum>> Model::run_stepwise(std::span<const Datum> inputs) {
+  OXPLOW_TRY(check_data(inputs));
+  if (!stepwise_) {
+    const StepwiseLimits limits{.steps = options_.max_steps, .plan_bytes = options_.max_plan_bytes};
+    stepwise_ = std::make_unique<Stepwise>(memo_, machine(), options_.passes, limits);
+  }
+  return stepwise_->run(graph_, inputs);
+}
+
+Result<std::vector<Datum>> Model::run_data(std::span<const Datum> inputs) {
+  {
+    const bool tensors = std::all_of(graph_.declared.begin(), graph_.declared.end(), [](const auto& d) { return d.tensor; });
+    std::lock_guard lock(mutex_);
+    if (stepwise_ || !tensors) return run_stepwise(inputs);
+    OXPLOW_TRY(check_data(inputs));
+    TensorTypes types;
+    for (const Datum& input : inputs) types.push_back(input.tensor()->type());
+    auto execution = prepare(types);
+    if (!execution.ok() && execution.error().code == ErrorCode::needs_values) return run_stepwise(inputs);
+    if (!execution.ok()) return execution.error();
+  }
+  std::vector<Tensor> tensors;
+  for (const Datum& input : inputs) tensors.push_back(*input.tensor());
+  OXPLOW_ASSIGN(auto results, run(tensors));
+  return std::vector<Datum>(results.begin(), results.end());
+}
+
 Result<std::vector<Tensor>> Model::run(std::span<const Tensor> inputs) {
   std::lock_guard lock(mutex_);
   TensorTypes types;
@@ -147,8 +187,20 @@ Result<std::vector<Tensor>> Model::run(std::span<const Tensor> inputs) {
     types.push_back(tensor.type());
     in.push_back(tensor.data());
   }
-  OXPLOW_ASSIGN(Execution * execution, prepare(types));
+  auto prepared = prepare(types);
   std::vector<Tensor> results;
+  if (!prepared.ok() && prepared.error().code == ErrorCode::needs_values) {
+    const std::vector<Datum> data(inputs.begin(), inputs.end());
+    OXPLOW_ASSIGN(auto given, run_stepwise(data));
+    for (size_t i = 0; i < given.size(); ++i) {
+      if (!given[i].tensor())
+        return Error{ErrorCode::unsupported, "output '" + output_names()[i] + "' is " + given[i].kind() + ", not a tensor"};
+      results.push_back(*given[i].tensor());
+    }
+    return results;
+  }
+  if (!prepared.ok()) return prepared.error();
+  Execution* execution = *prepared;
   std::vector<void*> out;
   for (const TensorType& type : execution->plan().outputs) {
     OXPLOW_ASSIGN(Tensor result, Tensor::allocate(type));

@@ -6,7 +6,7 @@
 #include <mutex>
 
 #include "oxplow/graph/execution.h"
-#include "oxplow/graph/pass.h"
+#include "oxplow/graph/stepwise.h"
 
 namespace oxplow {
 
@@ -16,6 +16,8 @@ struct ModelOptions {
   // Plans kept for shapes seen lately: at most this many, and no more memory than this (the latest one is always kept).
   size_t max_plans = 16;
   size_t max_plan_bytes = size_t{1} << 30;
+  // What one run of a model with loops may take: nodes evaluated, islands run, iterations.
+  int64_t max_steps = 10'000'000;
 };
 
 // A loaded model: a graph, and plans for the input shapes it has met. Runs are serialized; the pool is shared with other models.
@@ -42,8 +44,11 @@ class Model {
 
   // Inputs in the order of inputs(). An error names the input that does not fit.
   Result<std::vector<Tensor>> run(std::span<const Tensor> inputs);
+  // The same for models whose inputs or outputs are not all tensors.
+  Result<std::vector<Datum>> run_data(std::span<const Datum> inputs);
 
-  // The plan for these types, made when it is not there yet. Valid until the next call on this model.
+  // The plan for these types, made when it is not there yet. Valid until the next call on this model. The error needs_values: no one
+  // plan can run this model, since shapes depend on values, or since not all is tensors; run() can.
   Result<Execution*> prepare(const TensorTypes& types);
   // The optimized graph for these types, as text.
   Result<std::string> explain_graph(const TensorTypes& types);
@@ -58,7 +63,9 @@ class Model {
   Machine machine() { return {options_.isa, *pool_, packs_}; }
   Status check_names(const std::map<std::string, int64_t>& extents) const;
   Status check(const TensorTypes& types) const;
+  Status check_data(std::span<const Datum> inputs) const;
   Result<Graph> specialize(const TensorTypes& types);
+  Result<std::vector<Datum>> run_stepwise(std::span<const Datum> inputs);
 
   Graph graph_;
   ModelOptions options_;
@@ -67,7 +74,8 @@ class Model {
   std::string note_;
   FoldMemo memo_;
   std::mutex mutex_;
-  std::list<CachedPlan> plans_;  // latest first
+  std::list<CachedPlan> plans_;         // latest first
+  std::unique_ptr<Stepwise> stepwise_;  // once a run has needed values: plans are tried no more
 };
 
 }  // namespace oxplow

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -12,8 +13,11 @@
 
 namespace oxplow {
 
-using Attribute =
-    std::variant<int64_t, float, std::string, std::vector<int64_t>, std::vector<float>, std::vector<std::string>, Tensor>;
+class Graph;
+
+// A graph is the body of a control flow op: shared by copies of the node, never changed.
+using Attribute = std::variant<int64_t, float, std::string, std::vector<int64_t>, std::vector<float>, std::vector<std::string>,
+                               Tensor, std::shared_ptr<const Graph>>;
 
 // An op's named settings. Readers return the default when a name is absent or of another type.
 class Attributes {
@@ -31,9 +35,15 @@ class Attributes {
     return get<std::vector<int64_t>>(name, std::move(otherwise));
   }
   std::vector<float> numbers(std::string_view name) const { return get<std::vector<float>>(name, {}); }
+  std::vector<std::string> texts(std::string_view name) const { return get<std::vector<std::string>>(name, {}); }
   const Tensor* tensor(std::string_view name) const {
     auto it = values_.find(name);
     return it == values_.end() ? nullptr : std::get_if<Tensor>(&it->second);
+  }
+  const Graph* graph(std::string_view name) const {
+    auto it = values_.find(name);
+    const auto* held = it == values_.end() ? nullptr : std::get_if<std::shared_ptr<const Graph>>(&it->second);
+    return held ? held->get() : nullptr;
   }
 
   const std::map<std::string, Attribute, std::less<>>& all() const { return values_; }

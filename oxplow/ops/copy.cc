@@ -25,11 +25,23 @@ std::unique_ptr<Step> copy_packed(const Operand& from, const Operand& to) {
   });
 }
 
+// Elements of 16 bytes as two of 8 each.
+Operand halved(Operand operand) {
+  for (int64_t& stride : operand.strides) stride *= 2;
+  operand.strides.push_back(1);
+  operand.type.shape.push_back(2);
+  operand.type.dtype = DType::i64;
+  return operand;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Step>> prepare_copy(const PrepareContext& context) {
-  const Operand& from = context.in(0);
-  const Operand& to = context.out();
+  const bool wide = bits_of(context.in(0).type.dtype) == 128;
+  if (wide && context.out().type.shape.rank() == kMaxRank)
+    return Error{ErrorCode::unsupported, "more than 9 axes of " + std::string(name_of(context.out().type.dtype))};
+  const Operand from = wide ? halved(context.in(0)) : context.in(0);
+  const Operand to = wide ? halved(context.out()) : context.out();
   if (bits_of(from.type.dtype) < 8) return copy_packed(from, to);
   const CopyPlan plan = plan_copy(from.type.dtype, to.type.dtype, to.type.shape, from.strides, to.strides);
   const CopyKernels& kernels = copy_kernels(context.isa);

@@ -139,7 +139,8 @@ Result<std::unique_ptr<Step>> prepare_gather_nd(const PrepareContext& c) {
 }  // namespace
 
 namespace ops {
-constinit const OpSpec Gather{.name = "Gather", .infer = infer_gather, .prepare = prepare_gather, .required_inputs = 2};
+constinit const OpSpec Gather{
+    .name = "Gather", .infer = infer_gather, .prepare = prepare_gather, .required_inputs = 2, .strings = true};
 constinit const OpSpec GatherElements{
     .name = "GatherElements", .infer = infer_gather_elements, .prepare = prepare_gather_elements, .required_inputs = 2};
 constinit const OpSpec GatherND{.name = "GatherND", .infer = infer_gather_nd, .prepare = prepare_gather_nd, .required_inputs = 2};

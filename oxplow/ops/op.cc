@@ -42,8 +42,8 @@ bool Operand::rows_contiguous() const { return type.shape.empty() || type.shape.
 Result<std::vector<int64_t>> InferContext::integers(int i, std::string_view what) const {
   const Tensor* value = constant(i);
   if (value == nullptr) {
-    return Error{ErrorCode::unsupported, std::string(what) + " (input " + std::to_string(i) +
-                                             ") depends on data; it must be known from the input shapes"};
+    return Error{ErrorCode::needs_values, std::string(what) + " (input " + std::to_string(i) +
+                                              ") depends on data; it must be known from the input shapes"};
   }
   if (is_float(value->dtype())) return Error{ErrorCode::invalid_model, std::string(what) + " must be integers"};
   if (!is_arithmetic(value->dtype()))
@@ -51,16 +51,33 @@ Result<std::vector<int64_t>> InferContext::integers(int i, std::string_view what
   return to_int64s(*value);
 }
 
+const Datum& ComputeContext::in(int i) const {
+  static const Datum kNothing;
+  return i < static_cast<int>(inputs.size()) ? inputs[static_cast<size_t>(i)] : kNothing;
+}
+
+Result<Tensor> ComputeContext::tensor(int i, std::string_view what) const {
+  const Tensor* tensor = in(i).tensor();
+  if (tensor == nullptr) return Error{ErrorCode::invalid_model, std::string(what) + " must be a tensor, not " + in(i).kind()};
+  return *tensor;
+}
+
 Result<TensorTypes> infer_types(const OpSpec& op, const InferContext& context) {
+  if (op.infer == nullptr)
+    return Error{ErrorCode::needs_values, "the results of " + std::string(op.name) + " cannot be told from its inputs' shapes"};
   for (int i = 0; i < op.required_inputs; ++i) {
     if (!context.has(i)) return Error{ErrorCode::invalid_model, std::string(op.name) + " lacks its input " + std::to_string(i)};
   }
+  const auto is_string = [](const Operand& operand) { return operand.present && operand.type.dtype == DType::string; };
+  const Error strings{op.compute ? ErrorCode::needs_values : ErrorCode::unsupported, std::string(op.name) + " of strings"};
+  if (!op.strings && std::any_of(context.inputs.begin(), context.inputs.end(), is_string)) return strings;
   OXPLOW_ASSIGN(TensorTypes types, op.infer(context));
   if (types.size() < static_cast<size_t>(context.outputs)) {
     return Error{ErrorCode::invalid_model, std::string(op.name) + " has " + std::to_string(types.size()) +
                                                " outputs, the model names " + std::to_string(context.outputs)};
   }
   for (const TensorType& type : types) {
+    if (!op.strings && type.dtype == DType::string) return strings;
     if (!is_possible(type)) return Error{ErrorCode::invalid_model, "a result of type " + to_string(type) + " is impossible"};
   }
   return types;

@@ -14,7 +14,7 @@
 #include "oxplow/base/thread_pool.h"
 #include "oxplow/ops/attributes.h"
 #include "oxplow/ops/pack_cache.h"
-#include "oxplow/tensor/tensor.h"
+#include "oxplow/tensor/datum.h"
 
 namespace oxplow {
 
@@ -52,7 +52,7 @@ struct InferContext {
   const TensorType& type(int i) const { return inputs[static_cast<size_t>(i)].type; }
   const Shape& shape(int i) const { return type(i).shape; }
   const Tensor* constant(int i) const { return has(i) ? inputs[static_cast<size_t>(i)].constant : nullptr; }
-  // The value of integer input i; an error when it is not known before the run.
+  // The value of integer input i; the error needs_values when it is not known before the run.
   Result<std::vector<int64_t>> integers(int i, std::string_view what) const;
 };
 
@@ -115,10 +115,38 @@ struct View {
   int64_t offset = 0;  // elements from input 0's first element
 };
 
+// Runs the bodies of control flow ops; the executor has one.
+class BodyRunner {
+ public:
+  virtual ~BodyRunner() = default;
+  // The body's outputs for its inputs, in the order of the graph's.
+  virtual Result<std::vector<Datum>> run_body(const Graph& body, std::span<const Datum> inputs) = 0;
+  // Counts a step of the run (an iteration, say). An error when the run has taken more than its budget of steps.
+  virtual Status count_step() = 0;
+};
+
+// What an op sees that is evaluated at once, values and all.
+struct ComputeContext {
+  const Attributes& attributes;
+  std::span<const Datum> inputs;  // nothing for optional inputs left out
+  int outputs = 1;                // how many the node names
+  Isa isa = Isa{};
+  ThreadPool& pool;
+  PackCache& packs;
+  BodyRunner* bodies = nullptr;  // null where there is no run: folding constants
+
+  bool has(int i) const { return i < static_cast<int>(inputs.size()) && !inputs[static_cast<size_t>(i)].empty(); }
+  // Input i, or nothing where the node names fewer.
+  const Datum& in(int i) const;
+  // Input i as a tensor; invalid_model when it is something else. `what` for the message: "the indices".
+  Result<Tensor> tensor(int i, std::string_view what) const;
+};
+
 struct OpSpec {
   const char* name;
   // Types of the outputs, or why the inputs do not fit. Called by infer_types(), with at least `required_inputs` inputs present.
-  Result<TensorTypes> (*infer)(const InferContext&);
+  // Null for ops that always `compute`.
+  Result<TensorTypes> (*infer)(const InferContext&) = nullptr;
   // Null for views (the planner aliases or copies).
   Result<std::unique_ptr<Step>> (*prepare)(const PrepareContext&) = nullptr;
   // For ops that only rename elements: the view of output `output`, or nothing when these strides do not allow one.
@@ -138,6 +166,12 @@ struct OpSpec {
   // Asked where every input that is no constant, and every output, has the same extent N along axis 0: whether element n of the
   // outputs along that axis depends on elements n of those inputs alone. Such an op may treat a batch in slices. Null: no.
   bool (*by_sample)(const InferContext&) = nullptr;
+  // For ops that need values: whose results' shapes depend on data, whose inputs or results are no tensors, who run bodies. They are
+  // evaluated between plans. Called by evaluate() where infer is null or says needs_values or an input is no tensor, with at least
+  // `required_inputs` inputs present; gives `outputs` data or more.
+  Result<std::vector<Datum>> (*compute)(const ComputeContext&) = nullptr;
+  // Moves elements about without looking at them, so that strings will do.
+  bool strings = false;
 };
 
 // The specs themselves, each defined in its own file.

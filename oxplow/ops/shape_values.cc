@@ -61,7 +61,8 @@ Result<std::unique_ptr<Step>> prepare_constant_of_shape(const PrepareContext& c)
 
 Result<double> scalar_of(const InferContext& c, int i) {
   const Tensor* value = c.constant(i);
-  if (value == nullptr || value->elements() != 1) return Error{ErrorCode::unsupported, "a Range whose bounds depend on data"};
+  if (value != nullptr && value->elements() != 1) return Error{ErrorCode::invalid_model, "a Range whose bounds are no scalars"};
+  if (value == nullptr) return Error{ErrorCode::needs_values, "a Range whose bounds depend on data"};
   if (!is_arithmetic(value->dtype())) return Error{ErrorCode::unsupported, "a Range of " + std::string(name_of(value->dtype()))};
   return visit(value->dtype(), [&](auto t) -> double {
     using T = decltype(t);
@@ -105,8 +106,8 @@ Result<std::unique_ptr<Step>> prepare_range(const PrepareContext& c) {
 }  // namespace
 
 namespace ops {
-constinit const OpSpec ShapeOf{.name = "Shape", .infer = infer_shape, .known = known_shape};
-constinit const OpSpec Size{.name = "Size", .infer = infer_size, .known = known_size};
+constinit const OpSpec ShapeOf{.name = "Shape", .infer = infer_shape, .known = known_shape, .strings = true};
+constinit const OpSpec Size{.name = "Size", .infer = infer_size, .known = known_size, .strings = true};
 constinit const OpSpec ConstantOfShape{
     .name = "ConstantOfShape", .infer = infer_constant_of_shape, .prepare = prepare_constant_of_shape};
 constinit const OpSpec RangeOp{.name = "Range", .infer = infer_range, .prepare = prepare_range, .required_inputs = 3};

@@ -285,20 +285,40 @@ std::optional<View> view_expand(const InferContext& c, const Shape& result, int)
   return View{broadcast_strides(c.inputs[0], result), 0};
 }
 
+// Of sequences and maps.
+Result<std::vector<Datum>> compute_identity(const ComputeContext& c) { return std::vector<Datum>{c.in(0)}; }
+
 }  // namespace
 
 namespace ops {
-constinit const OpSpec Identity{.name = "Identity", .infer = infer_identity, .view = view_same_order, .by_sample = samples_apart};
-constinit const OpSpec Reshape{
-    .name = "Reshape", .infer = infer_reshape, .view = view_same_order, .required_inputs = 2, .by_sample = samples_apart};
-constinit const OpSpec Flatten{.name = "Flatten", .infer = infer_flatten, .view = view_same_order, .by_sample = samples_apart};
-constinit const OpSpec Squeeze{.name = "Squeeze", .infer = infer_squeeze, .view = view_same_order, .by_sample = samples_apart};
-constinit const OpSpec Unsqueeze{
-    .name = "Unsqueeze", .infer = infer_unsqueeze, .view = view_same_order, .required_inputs = 2, .by_sample = samples_apart};
+constinit const OpSpec Identity{.name = "Identity",
+                                .infer = infer_identity,
+                                .view = view_same_order,
+                                .by_sample = samples_apart,
+                                .compute = compute_identity,
+                                .strings = true};
+constinit const OpSpec Reshape{.name = "Reshape",
+                               .infer = infer_reshape,
+                               .view = view_same_order,
+                               .required_inputs = 2,
+                               .by_sample = samples_apart,
+                               .strings = true};
+constinit const OpSpec Flatten{
+    .name = "Flatten", .infer = infer_flatten, .view = view_same_order, .by_sample = samples_apart, .strings = true};
+constinit const OpSpec Squeeze{
+    .name = "Squeeze", .infer = infer_squeeze, .view = view_same_order, .by_sample = samples_apart, .strings = true};
+constinit const OpSpec Unsqueeze{.name = "Unsqueeze",
+                                 .infer = infer_unsqueeze,
+                                 .view = view_same_order,
+                                 .required_inputs = 2,
+                                 .by_sample = samples_apart,
+                                 .strings = true};
 constinit const OpSpec Transpose{
-    .name = "Transpose", .infer = infer_transpose, .view = view_transpose, .by_sample = transpose_by_sample};
-constinit const OpSpec Slice{.name = "Slice", .infer = infer_slice, .view = view_slice, .required_inputs = 3};
-constinit const OpSpec Split{.name = "Split", .infer = infer_split, .view = view_split, .by_sample = split_by_sample};
-constinit const OpSpec Expand{.name = "Expand", .infer = infer_expand, .view = view_expand, .required_inputs = 2};
+    .name = "Transpose", .infer = infer_transpose, .view = view_transpose, .by_sample = transpose_by_sample, .strings = true};
+constinit const OpSpec Slice{.name = "Slice", .infer = infer_slice, .view = view_slice, .required_inputs = 3, .strings = true};
+constinit const OpSpec Split{
+    .name = "Split", .infer = infer_split, .view = view_split, .by_sample = split_by_sample, .strings = true};
+constinit const OpSpec Expand{
+    .name = "Expand", .infer = infer_expand, .view = view_expand, .required_inputs = 2, .strings = true};
 }  // namespace ops
 }  // namespace oxplow
