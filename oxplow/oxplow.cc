@@ -15,6 +15,7 @@
 #include "oxplow/graph/artifact.h"
 #include "oxplow/graph/import/onnx.h"
 #include "oxplow/graph/model.h"
+#include "oxplow/tensor/strings.h"
 
 namespace oxplow::v1 {
 
@@ -57,11 +58,57 @@ bool overlap(const Tensor& a, const Tensor& b) {
   return a.bytes() > 0 && b.bytes() > 0 && begin(a) < begin(b) + b.bytes() && begin(b) < begin(a) + a.bytes();
 }
 
+oxplow::Tensor inside(const Tensor& tensor, std::shared_ptr<const void> owner) {
+  return oxplow::Tensor::borrow(type_of(tensor), tensor.data(), std::move(owner));
+}
+
+// The copy of a tensor that the owner keeps keeps the memory.
+Datum inside(const Value& value) {
+  const auto kept = [](const Tensor& tensor) { return inside(tensor, std::make_shared<const Tensor>(tensor)); };
+  switch (value.kind()) {
+    case Value::Kind::nothing: return {};
+    case Value::Kind::tensor: return inside(value.tensor(), nullptr);
+    case Value::Kind::map: return Map{kept(value.keys()), kept(value.values())};
+    case Value::Kind::sequence: break;
+  }
+  Sequence elements;
+  for (const Value& element : value.elements()) {
+    // A map or nothing is no deeper; sequences of sequences are nobody's input.
+    elements.push_back(element.kind() == Value::Kind::sequence ? Datum() : inside(element));
+  }
+  return elements;
+}
+
+Result<Tensor> outside(const oxplow::Tensor& tensor) {
+  return Tensor::borrow(outside(tensor.dtype()), outside(tensor.shape()), const_cast<void*>(tensor.data()), tensor.owner());
+}
+
+Result<Value> outside(const Datum& datum) {
+  if (datum.empty()) return Value();
+  if (datum.tensor()) {
+    auto tensor = outside(*datum.tensor());
+    return tensor.ok() ? Result<Value>(tensor.take()) : tensor.error();
+  }
+  if (datum.map()) {
+    auto keys = outside(datum.map()->keys), values = outside(datum.map()->values);
+    if (!keys.ok() || !values.ok()) return keys.ok() ? values.error() : keys.error();
+    return Value(keys.take(), values.take());
+  }
+  std::vector<Value> elements;
+  for (const Datum& element : *datum.sequence()) {
+    auto value = outside(element);
+    if (!value.ok()) return value.error();
+    elements.push_back(value.take());
+  }
+  return Value(std::move(elements));
+}
+
 TensorInfo outside(const DeclaredTensor& declared) {
   TensorInfo info{.name = declared.name,
                   .dtype = outside(declared.dtype),
                   .any_type = declared.any_type,
                   .any_rank = !declared.dims,
+                  .tensor = declared.tensor,
                   .axes = {}};
   if (declared.dims) {
     for (const DeclaredDim& dim : *declared.dims) info.axes.push_back({dim.value, dim.symbol});
@@ -124,6 +171,15 @@ Result<Tensor> Tensor::borrow(DType dtype, const Shape& shape, const void* data,
   return tensor;
 }
 
+Result<Tensor> Tensor::strings(std::vector<std::string> values, const Shape& shape) {
+  auto type = possible_type(DType::string, shape);
+  if (!type.ok()) return type.error();
+  if (type->elements() != static_cast<int64_t>(values.size()))
+    return invalid(std::to_string(values.size()) + " strings for a shape of " + std::to_string(type->elements()));
+  oxplow::Tensor strings = string_tensor(std::move(values), type->shape);
+  return borrow(DType::string, shape, strings.mutable_data(), strings.owner());
+}
+
 // ---------------------------------------------------------------------------------------------------------------- models
 
 Result<Workers> Workers::create(int threads) {
@@ -147,6 +203,7 @@ Result<ModelOptions> model_options(const Options& options) {
   wanted.isa = *isa;
   wanted.max_plans = options.max_plans;
   wanted.max_plan_bytes = options.max_plan_bytes;
+  wanted.max_steps = options.max_steps;
   if (options.precision == Precision::bf16 && computes_in_bf16(*isa)) wanted.passes.precision = oxplow::Precision::bf16;
   return wanted;
 }
@@ -183,7 +240,7 @@ struct Model::Implementation {
   static Result<Model> load(const Options& options, FunctionRef<Make> make);
   Result<Execution*> prepare(std::span<const Tensor> given);
   Result<std::vector<Tensor>> allocate(const Plan& plan);
-  Result<std::vector<Tensor>> run_values(std::span<const Tensor> given);
+  static Result<std::vector<Tensor>> run_by_values(Model& model, std::span<const Tensor> given);
   Status bind(const Plan& plan, std::span<const Tensor> given, std::span<Tensor> results);
 };
 
@@ -320,26 +377,39 @@ Result<std::vector<Tensor>> Model::allocate_outputs(std::span<const Tensor> inpu
   return implementation_->allocate((*execution)->plan());
 }
 
-// Of models whose outputs' shapes depend on values: no plan could give them beforehand.
-Result<std::vector<Tensor>> Model::Implementation::run_values(std::span<const Tensor> given) {
-  std::vector<oxplow::Tensor> tensors;
-  for (const Tensor& tensor : given) tensors.push_back(oxplow::Tensor::borrow(type_of(tensor), tensor.data()));
-  auto results = model->run(tensors);
+// Models whose outputs' shapes depend on values: no plan could give them beforehand.
+Result<std::vector<Value>> Model::run_values(std::span<const Value> inputs) {
+  std::vector<Datum> data;
+  for (const Value& input : inputs) data.push_back(inside(input));
+  const std::lock_guard lock(implementation_->one_run);
+  auto results = implementation_->model->run_data(data);
   if (!results.ok()) return outside(results.error());
-  std::vector<Tensor> values;
-  for (oxplow::Tensor& result : *results) {
-    auto tensor = Tensor::borrow(outside(result.dtype()), outside(result.shape()), result.mutable_data(), result.owner());
-    if (!tensor.ok()) return tensor.error();
-    values.push_back(tensor.take());
+  std::vector<Value> values;
+  for (const Datum& result : *results) {
+    auto value = outside(result);
+    if (!value.ok()) return value.error();
+    values.push_back(value.take());
   }
   return values;
 }
 
-Result<std::vector<Tensor>> Model::run(std::span<const Tensor> inputs) {
-  if (implementation_->by_values) {
-    const std::lock_guard lock(implementation_->one_run);
-    return implementation_->run_values(inputs);
+Result<std::vector<Tensor>> Model::Implementation::run_by_values(Model& model, std::span<const Tensor> given) {
+  const std::vector<Value> data(given.begin(), given.end());
+  auto results = model.run_values(data);
+  if (!results.ok()) return results.error();
+  std::vector<Tensor> tensors;
+  for (size_t i = 0; i < results->size(); ++i) {
+    const Value& result = (*results)[i];
+    if (result.kind() != Value::Kind::tensor)
+      return Error{ErrorCode::unsupported,
+                   "output '" + printable(model.outputs()[i].name) + "' is no tensor: run_values() gives it"};
+    tensors.push_back(result.tensor());
   }
+  return tensors;
+}
+
+Result<std::vector<Tensor>> Model::run(std::span<const Tensor> inputs) {
+  if (implementation_->by_values) return Implementation::run_by_values(*this, inputs);
   auto outputs = allocate_outputs(inputs);
   if (!outputs.ok() && implementation_->by_values) return run(inputs);
   if (!outputs.ok()) return outputs;

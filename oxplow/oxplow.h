@@ -194,6 +194,9 @@ class Tensor {
     return tensor;
   }
 
+  // Strings with characters of their own, as many as the shape says. Errors: invalid_argument (they are not).
+  OXPLOW_API static Result<Tensor> strings(std::vector<std::string> values, const Shape& shape);
+
   DType dtype() const { return dtype_; }
   const Shape& shape() const { return shape_; }
   int64_t elements() const { return elements_; }
@@ -226,6 +229,37 @@ class Tensor {
   std::shared_ptr<const void> owner_;
 };
 
+// What an input or output of a model can be: a tensor, a sequence, a map, or nothing (an optional that is empty; one that holds something
+// is that thing).
+class Value {
+ public:
+  enum class Kind { nothing, tensor, sequence, map };
+
+  Value() = default;
+  Value(Tensor tensor) : kind_(Kind::tensor), tensors_{std::move(tensor)} {}
+  Value(std::vector<Value> elements) : kind_(Kind::sequence), elements_(std::move(elements)) {}
+  // keys[i] has values[i]; keys are i64 or strings.
+  Value(Tensor keys, Tensor values) : kind_(Kind::map), tensors_{std::move(keys), std::move(values)} {}
+
+  Kind kind() const { return kind_; }
+  const Tensor& tensor() const { return at(Kind::tensor, 0); }
+  const Tensor& keys() const { return at(Kind::map, 0); }
+  const Tensor& values() const { return at(Kind::map, 1); }
+  const std::vector<Value>& elements() const {
+    if (kind_ != Kind::sequence) abort_because("elements() of a Value that is no sequence");
+    return elements_;
+  }
+
+ private:
+  const Tensor& at(Kind kind, size_t i) const {
+    if (kind_ != kind) abort_because("a Value that is of another kind");
+    return tensors_[i];
+  }
+  Kind kind_ = Kind::nothing;
+  std::vector<Tensor> tensors_;
+  std::vector<Value> elements_;
+};
+
 // --------------------------------------------------------------------------------------------------------------- models
 
 // What the model's file says of an axis: an extent, or -1 and perhaps a name. Axes of one name have one extent throughout a run.
@@ -240,6 +274,7 @@ struct TensorInfo {
   DType dtype = DType::f32;
   bool any_type = false;  // it says nothing of the element type (outputs only)
   bool any_rank = false;  // it says nothing of the axes
+  bool tensor = true;     // false: a sequence, a map or an optional
   std::vector<Axis> axes;
 };
 
@@ -274,6 +309,7 @@ struct Options {
   std::string isa = {};                     // "avx2" and so on; "": OXPLOW_ISA, or the best this machine has
   size_t max_plans = 16;                    // plans kept for input shapes seen lately: at most so many,
   size_t max_plan_bytes = size_t{1} << 30;  // and no more memory for activations than this (the latest one is always kept)
+  int64_t max_steps = 10'000'000;           // of one run of a model with loops: iterations, and nodes evaluated one by one
 };
 
 // What compile() makes.
@@ -332,6 +368,9 @@ class Model {
   // Runs the model on `inputs`, in the order of inputs(); gives new tensors in the order of outputs(). Errors: invalid_argument (an
   // input does not fit: which, and what would), out_of_memory, unsupported (a node cannot do these shapes).
   OXPLOW_API Result<std::vector<Tensor>> run(std::span<const Tensor> inputs);
+
+  // The same for models whose inputs or outputs are not all tensors.
+  OXPLOW_API Result<std::vector<Value>> run_values(std::span<const Value> inputs);
 
   // The same into tensors of yours, of the types that allocate_outputs() gives. Allocates nothing if these input shapes were run or
   // allocated for lately. Errors as above, and invalid_argument for an output of another type, of const memory, or that shares memory

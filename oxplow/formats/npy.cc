@@ -259,6 +259,7 @@ Result<NpyArray> read_npy(const std::filesystem::path& path) {
 }
 
 Status write_npy(const std::filesystem::path& path, DType dtype, const Shape& shape, std::span<const std::byte> bytes) {
+  if (dtype == DType::string) return Error{ErrorCode::unsupported, "npy: strings cannot be written"};
   const size_t count = static_cast<size_t>(elements_of(shape));
   OXPLOW_CHECK(bytes.size() == bytes_of(dtype, count));
   std::vector<std::byte> converted;

@@ -1,6 +1,7 @@
 #include "oxplow/graph/evaluate.h"
 
 #include "oxplow/ops/copy.h"
+#include "oxplow/tensor/strings.h"
 
 namespace oxplow {
 namespace {
@@ -64,17 +65,6 @@ Result<BorderedImage> with_border(const Operand& image, const void* data, const 
   return result;
 }
 
-// Strings that an op has moved about are views of characters which its inputs keep alive: so must the result.
-void keep_characters(Tensor& result, std::span<const Tensor> inputs) {
-  if (result.dtype() != DType::string) return;
-  auto owners = std::make_shared<std::vector<std::shared_ptr<const void>>>();
-  owners->push_back(result.owner());
-  for (const Tensor& input : inputs) {
-    if (input.defined() && input.dtype() == DType::string) owners->push_back(input.owner());
-  }
-  result = Tensor::borrow(result.type(), result.data(), std::move(owners));
-}
-
 Result<std::vector<Datum>> compute(const OpSpec& op, const Attributes& attributes, std::span<const Datum> inputs, int outputs,
                                    const Machine& machine, BodyRunner* bodies) {
   for (int i = 0; i < op.required_inputs; ++i) {
@@ -115,7 +105,7 @@ Result<std::vector<Tensor>> run_step(const OpSpec& op, const Attributes& attribu
   if (op.view) {
     for (int i = 0; i < outputs; ++i) {
       OXPLOW_TRY(copy_view(op, infer, in[0], inputs[0].data(), i, results[static_cast<size_t>(i)], machine));
-      keep_characters(results[static_cast<size_t>(i)], inputs);
+      OXPLOW_ASSIGN(results[static_cast<size_t>(i)], with_own_characters(results[static_cast<size_t>(i)]));
     }
     return results;
   }
@@ -133,7 +123,9 @@ Result<std::vector<Tensor>> run_step(const OpSpec& op, const Attributes& attribu
   OXPLOW_ASSIGN(Buffer workspace, Buffer::allocate(step->workspace_bytes));
   for (Tensor& tensor : results) out_data.push_back(tensor.mutable_data());
   run_step(*step, {in_data.data(), out_data.data(), workspace.data()}, machine.pool);
-  for (Tensor& result : results) keep_characters(result, inputs);
+  for (Tensor& result : results) {
+    OXPLOW_ASSIGN(result, with_own_characters(result));
+  }
   return results;
 }
 

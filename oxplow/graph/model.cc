@@ -1,11 +1,13 @@
 #include "oxplow/graph/model.h"
 
 #include <algorithm>
+#include <cstring>
 #include <set>
 
 #include "oxplow/formats/artifact.h"
 #include "oxplow/graph/artifact.h"
 #include "oxplow/graph/import/onnx.h"
+#include "oxplow/tensor/strings.h"
 
 namespace oxplow {
 
@@ -152,13 +154,44 @@ Result<Execution*> Model::prepare(const TensorTypes& types) {
   return plans_.front().execution.get();
 }
 
+namespace {
+
+// What has no owner is the caller's, who may let it go.
+Result<Tensor> owned(const Tensor& tensor) {
+  if (tensor.owner()) return tensor;
+  OXPLOW_ASSIGN(Tensor copy, Tensor::allocate(tensor.type()));
+  if (tensor.bytes() > 0) std::memcpy(copy.mutable_data(), tensor.data(), tensor.bytes());
+  return with_own_characters(copy);
+}
+
+Result<Datum> owned(const Datum& datum) {
+  if (const Tensor* tensor = datum.tensor()) {
+    OXPLOW_ASSIGN(Tensor copy, owned(*tensor));
+    return Datum(std::move(copy));
+  }
+  if (!datum.sequence()) return datum;
+  Sequence elements;
+  for (const Datum& element : *datum.sequence()) {
+    if (!element.tensor()) return datum;  // maps are made by ops, which own them
+    OXPLOW_ASSIGN(Tensor copy, owned(*element.tensor()));
+    elements.emplace_back(std::move(copy));
+  }
+  return Datum(std::move(elements));
+}
+
+}  // namespace
+
 Result<std::vector<Datum>> Model::run_stepwise(std::span<const Datum> inputs) {
   OXPLOW_TRY(check_data(inputs));
   if (!stepwise_) {
     const StepwiseLimits limits{.steps = options_.max_steps, .plan_bytes = options_.max_plan_bytes};
     stepwise_ = std::make_unique<Stepwise>(memo_, machine(), options_.passes, limits);
   }
-  return stepwise_->run(graph_, inputs);
+  OXPLOW_ASSIGN(auto results, stepwise_->run(graph_, inputs));
+  for (Datum& result : results) {
+    OXPLOW_ASSIGN(result, owned(result));
+  }
+  return results;
 }
 
 Result<std::vector<Datum>> Model::run_data(std::span<const Datum> inputs) {

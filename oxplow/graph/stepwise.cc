@@ -165,6 +165,31 @@ Result<Stepwise::Island*> Stepwise::island_for(Stage& stage, Kept& kept, const E
   return stage.islands.front().get();
 }
 
+// Plans the nodes of `graph` for those of their values that are needed behind them.
+Status Stepwise::plan_island(Island& island, Graph graph, const std::vector<bool>& needed) {
+  std::vector<bool> written(graph.values.size()), read(graph.values.size());
+  for (const Node& node : graph.nodes) {
+    for (ValueId id : node.outputs) {
+      if (id != kNoValue) written[static_cast<size_t>(id)] = true;
+    }
+  }
+  mark_reads(graph.nodes, read);
+  set_producers(graph);
+  island.outputs = marked(graph, needed, written);
+  if (island.outputs.empty()) return {};
+  written.flip();
+  island.inputs = marked(graph, read, written);
+  graph.inputs = island.inputs;
+  graph.outputs = island.outputs;
+  graph.declared.clear();
+  graph.declared_outputs.clear();
+  graph.remove_dead();
+  OXPLOW_ASSIGN([[maybe_unused]] auto reports, run_passes(graph, {memo_, machine_, passes_}));
+  OXPLOW_ASSIGN(Plan plan, make_plan(graph, machine_));
+  OXPLOW_ASSIGN(island.execution, Execution::create(std::move(plan)));
+  return {};
+}
+
 Result<std::unique_ptr<Stepwise::Island>> Stepwise::make_island(const Stage& stage, const Environment& known, int depth) {
   auto island = std::make_unique<Island>();
   Graph graph = stage.rest;
@@ -192,28 +217,9 @@ Result<std::unique_ptr<Stepwise::Island>> Stepwise::make_island(const Stage& sta
     if (parts.known[id] && !needed[id]) island->released.push_back(static_cast<ValueId>(id));
   }
 
-  if (!parts.planned.empty()) {
-    mark_reads(parts.evaluated, needed);
-    std::vector<bool> written(graph.values.size()), read(graph.values.size());
-    for (const Node& node : parts.planned) {
-      for (ValueId id : node.outputs) {
-        if (id != kNoValue) written[static_cast<size_t>(id)] = true;
-      }
-    }
-    mark_reads(parts.planned, read);
-    graph.nodes = std::move(parts.planned);
-    set_producers(graph);
-    island->outputs = marked(graph, needed, written);
-    for (size_t id = 0; id < written.size(); ++id) written[id] = !written[id];
-    island->inputs = marked(graph, read, written);
-    graph.inputs = island->inputs;
-    graph.outputs = island->outputs;
-    graph.declared.clear();
-    graph.declared_outputs.clear();
-    OXPLOW_ASSIGN([[maybe_unused]] auto reports, run_passes(graph, {memo_, machine_, passes_}));
-    OXPLOW_ASSIGN(Plan plan, make_plan(graph, machine_));
-    OXPLOW_ASSIGN(island->execution, Execution::create(std::move(plan)));
-  }
+  mark_reads(parts.evaluated, needed);
+  graph.nodes = std::move(parts.planned);
+  OXPLOW_TRY(plan_island(*island, std::move(graph), needed));
   island->evaluated = std::move(parts.evaluated);
   return island;
 }

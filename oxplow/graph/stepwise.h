@@ -41,6 +41,7 @@ class Stepwise final : public BodyRunner {
   Result<Island*> island_for(Stage& stage, Kept& kept, const Environment& known, int depth);
   Status run_island(Island& island, Environment& known);
   Status evaluate_node(const Graph& graph, const Node& node, Environment& known);
+  Status plan_island(Island& island, Graph graph, const std::vector<bool>& needed);
   Result<std::unique_ptr<Island>> make_island(const Stage& stage, const Environment& known, int depth);
 
   FoldMemo& memo_;

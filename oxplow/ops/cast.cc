@@ -5,6 +5,7 @@
 #include "oxplow/base/elements.h"
 #include "oxplow/ops/copy.h"
 #include "oxplow/ops/runs.h"
+#include "oxplow/ops/strings.h"
 
 namespace oxplow {
 namespace {
@@ -58,7 +59,8 @@ Result<std::unique_ptr<Step>> prepare_cast(const PrepareContext& c) {
 // A constant in the type that input 1 turns out to have.
 std::optional<Tensor> known_cast_like(const InferContext& c) {
   const Tensor* x = c.constant(0);
-  if (x == nullptr || x->elements() > kRunBlock) return std::nullopt;
+  if (x == nullptr || x->elements() > kRunBlock || x->dtype() == DType::string || c.type(1).dtype == DType::string)
+    return std::nullopt;
   auto y = Tensor::allocate({c.type(1).dtype, x->shape()});
   if (!y.ok()) return std::nullopt;
   cast_elements(x->type(), x->data(), y->dtype(), y->mutable_data(), {0, x->elements()}, rounding_of(c.attributes));
@@ -82,13 +84,15 @@ constinit const OpSpec Cast{.name = "Cast",
                             .prepare = prepare_cast,
                             .accepts_input = cast_accepts,
                             .accepts_output = cast_writes,
-                            .by_sample = cast_by_sample};
+                            .by_sample = cast_by_sample,
+                            .compute = cast_strings};
 constinit const OpSpec CastLike{.name = "CastLike",
                                 .infer = infer_cast_like,
                                 .prepare = prepare_cast,
                                 .known = known_cast_like,
                                 .accepts_input = cast_accepts,
                                 .accepts_output = cast_writes,
-                                .required_inputs = 2};
+                                .required_inputs = 2,
+                                .compute = cast_strings};
 }  // namespace ops
 }  // namespace oxplow

@@ -4,6 +4,7 @@
 
 #include "oxplow/kernels/copy/copy.h"
 #include "oxplow/ops/op.h"
+#include "oxplow/ops/parts.h"
 #include "oxplow/ops/shape_rules.h"
 
 namespace oxplow {
@@ -73,6 +74,18 @@ Result<std::unique_ptr<Step>> prepare_concat(const PrepareContext& c) {
   return step;
 }
 
+// Of strings.
+Result<std::vector<Datum>> compute_concat(const ComputeContext& c) {
+  std::vector<Tensor> parts;
+  for (const Datum& input : c.inputs) {
+    if (!input.tensor()) return Error{ErrorCode::invalid_model, std::string("a Concat of ") + input.kind()};
+    parts.push_back(*input.tensor());
+  }
+  OXPLOW_ASSIGN(const int axis, normalized_axis(c.attributes.integer("axis", 0), parts[0].shape().rank()));
+  OXPLOW_ASSIGN(Tensor whole, concatenated(parts, axis));
+  return std::vector<Datum>{std::move(whole)};
+}
+
 }  // namespace
 
 namespace ops {
@@ -81,6 +94,7 @@ constinit const OpSpec Concat{.name = "Concat",
                               .prepare = prepare_concat,
                               .accepts_input = accepts_any,
                               .accepts_output = writes_any,
-                              .by_sample = concat_by_sample};
+                              .by_sample = concat_by_sample,
+                              .compute = compute_concat};
 }  // namespace ops
 }  // namespace oxplow

@@ -5,6 +5,7 @@
 #include "oxplow/ops/chain.h"
 #include "oxplow/ops/scalar_eltwise.h"
 #include "oxplow/ops/shape_rules.h"
+#include "oxplow/ops/strings.h"
 
 namespace oxplow {
 namespace {
@@ -88,6 +89,15 @@ Result<std::unique_ptr<Step>> prepare_row(const PrepareContext& context) {
   return prepare(kRows[kIndex], context);
 }
 
+// What comes here is strings: of numbers the shape rule knows everything.
+template <int kIndex>
+Result<std::vector<Datum>> compute_strings(const ComputeContext& c) {
+  const std::string_view name = kRows[kIndex].name;
+  if (name == "Equal") return equal_strings(c);
+  if (name == "Select") return select_strings(c);
+  return Error{ErrorCode::unsupported, std::string(name) + " of strings"};
+}
+
 // Integer results are written densely; floating ones anyhow.
 bool writes_floats_anyhow(const PrepareContext& context, int i) { return in_chain(context.out(i).type.dtype); }
 
@@ -107,7 +117,8 @@ namespace ops {
                             .prepare = prepare_row<k##op>,                           \
                             .accepts_input = accepts_any,                            \
                             .accepts_output = writes_floats_anyhow,                  \
-                            .by_sample = samples_broadcast};
+                            .by_sample = samples_broadcast,                          \
+                            .compute = compute_strings<k##op>};
 #include "oxplow/ops/eltwise.inc"
 #undef OXPLOW_ELTWISE
 }  // namespace ops

@@ -31,6 +31,25 @@ def dtype_named(name: str) -> np.dtype[Any]:
     return dtype
 
 
+def value_of(value: Any, info: TensorInfo) -> Any:
+    """What the native run() takes for `value`: a tensor, a list of tensors for a sequence, None for an empty optional."""
+    if info.tensor or isinstance(value, Tensor):
+        return tensor_of(value, info)
+    if isinstance(value, (list, tuple)):
+        return [tensor_of(element, info) for element in value]
+    return None if value is None else tensor_of(value, info)
+
+
+def array_of(value: Any) -> Any:
+    """What the native run() gives, in NumPy's arrays: a map as a dict of scalars."""
+    if isinstance(value, Tensor):
+        return numpy_of(value)
+    if isinstance(value, tuple):
+        keys, values = (numpy_of(tensor).tolist() for tensor in value)
+        return dict(zip(keys, values))
+    return None if value is None else [array_of(element) for element in value]
+
+
 def tensor_of(value: Any, info: TensorInfo) -> Tensor:
     """A tensor of `value`, for the input that `info` describes: a NumPy array, anything that speaks DLPack, or numbers in lists."""
     if isinstance(value, Tensor):
@@ -38,18 +57,23 @@ def tensor_of(value: Any, info: TensorInfo) -> Tensor:
     if not isinstance(value, (np.ndarray, np.generic)) and hasattr(value, "__dlpack__"):
         return _from_dlpack(value, info.name)
     if not isinstance(value, (np.ndarray, np.generic)):
-        value = np.asarray(value, dtype=None if info.dtype is None else dtype_named(info.dtype))
+        value = np.asarray(value, dtype=None if info.dtype in (None, "string") else dtype_named(info.dtype))
     return _from_numpy(np.asarray(value), info.name)
 
 
 def numpy_of(tensor: Tensor) -> npt.NDArray[Any]:
     """An array that shares the tensor's memory and keeps it alive; a copy for elements of less than 8 bits."""
+    if tensor.dtype == "string":
+        texts = np.array([text.decode("utf-8", "surrogateescape") for text in tensor.strings()], dtype=object)
+        return texts.reshape(tensor.shape)
     dtype = dtype_named(tensor.dtype)
     data = _unpacked(tensor) if tensor.bits < 8 else tensor.bytes()
     return data.view(dtype).reshape(tensor.shape)
 
 
 def _from_numpy(array: npt.NDArray[Any], name: str) -> Tensor:
+    if array.dtype.kind in "OSUT":
+        return _from_strings(array, name)
     if array.dtype.hasobject or not array.dtype.isnative or array.dtype.kind in "cSUmM":
         raise InvalidArgument(f"input '{name}' is a NumPy array of {array.dtype}, which no tensor can hold")
     shape = array.shape
@@ -57,6 +81,14 @@ def _from_numpy(array: npt.NDArray[Any], name: str) -> Tensor:
     bits = _packed_bits(array.dtype)
     data = dense.view(np.uint8)
     return Tensor.from_bytes(_packed(data, bits) if bits else data, array.dtype.name, shape)
+
+
+def _from_strings(array: npt.NDArray[Any], name: str) -> Tensor:
+    texts = array.reshape(-1).tolist()
+    if not all(isinstance(text, (str, bytes)) for text in texts):
+        raise InvalidArgument(f"input '{name}' is a NumPy array of objects that are not all strings, which no tensor can hold")
+    encoded = [text.encode("utf-8", "surrogateescape") if isinstance(text, str) else text for text in texts]
+    return Tensor.from_strings(encoded, array.shape)
 
 
 def _from_dlpack(value: Any, name: str) -> Tensor:

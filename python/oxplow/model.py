@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from oxplow import _native
 from oxplow._native import CompileReport, Tensor, TensorInfo
-from oxplow.arrays import numpy_of, tensor_of
+from oxplow.arrays import array_of, value_of
 from oxplow.errors import InvalidArgument
 from oxplow.explain import Explanation, example_input, explanation_of
 
@@ -66,11 +66,12 @@ class Model:
 
         inputs: by name, {"x": array}, or a sequence in the order of `inputs`. An array is NumPy's, anything on the CPU that
             speaks DLPack (a torch.Tensor), or numbers in lists. Its element type must be the input's, its shape must fit the
-            input's. Dense arrays are read where they lie.
+            input's. Dense arrays are read where they lie. A sequence is a list of arrays, an empty optional None.
         returns: "numpy" for arrays, or "tensors" for oxplow.Tensor, which other libraries take over by DLPack without copying
             (torch.from_dlpack), bfloat16 and float8 included.
 
-        Gives the outputs by name, in the order of `outputs`. They own their memory, which may outlive the model.
+        Gives the outputs by name, in the order of `outputs`; sequences as lists, maps as dicts, empty optionals as None, strings in
+        arrays of objects. They own their memory, which may outlive the model.
 
         Raises InvalidArgument (an input is missing, unknown or does not fit: which, and what would), Unsupported (a node cannot
         do these shapes; an output's type needs ml_dtypes), OutOfMemory.
@@ -79,7 +80,7 @@ class Model:
             raise InvalidArgument(f"returns={returns!r}: want 'numpy' or 'tensors'")
         results = self._native.run(self._tensors(inputs))
         names = (info.name for info in self._outputs)
-        return dict(zip(names, results if returns == "tensors" else map(numpy_of, results)))
+        return dict(zip(names, results if returns == "tensors" else map(array_of, results)))
 
     def explain(self, inputs: Inputs | None = None, *, runs: int = 10) -> Explanation:
         """Runs the model `runs` times, step by step: each step's kernel, why it was chosen, its GFLOP and mean milliseconds.
@@ -95,7 +96,7 @@ class Model:
 
         return f"<oxplow.Model ({listed(self._inputs)}) -> ({listed(self._outputs)}), {self.precision}, {self.isa}, {self.threads} threads>"
 
-    def _tensors(self, inputs: Inputs) -> list[Tensor]:
+    def _tensors(self, inputs: Inputs) -> list[Any]:
         if isinstance(inputs, Mapping):
             names = [info.name for info in self._inputs]
             for name in inputs:
@@ -109,7 +110,7 @@ class Model:
             raise InvalidArgument(f"inputs are a dict by name or a list, not {type(inputs).__name__}")
         if len(inputs) != len(self._inputs):
             raise InvalidArgument(f"the model has {len(self._inputs)} inputs, not {len(inputs)}")
-        return [tensor_of(value, info) for value, info in zip(inputs, self._inputs)]
+        return [value_of(value, info) for value, info in zip(inputs, self._inputs)]
 
 
 @functools.cache

@@ -51,8 +51,44 @@ CompileReport compile_model(const std::string& source, const std::string& target
   return value_of(unlocked([&] { return compile(source, target, options); }));
 }
 
-std::vector<Tensor> run(Model& model, const std::vector<Tensor>& inputs) {
-  return value_of(unlocked([&] { return model.run(inputs); }));
+// None, a list, a Tensor; maps are only given back, as a pair of keys and values.
+Value value_in(nb::handle object) {
+  if (object.is_none()) return {};
+  if (!nb::isinstance<nb::list>(object)) return nb::cast<Tensor>(object);
+  std::vector<Value> elements;
+  for (nb::handle element : nb::cast<nb::list>(object)) elements.emplace_back(nb::cast<Tensor>(element));
+  return elements;
+}
+
+nb::object value_out(const Value& value) {
+  switch (value.kind()) {
+    case Value::Kind::nothing: return nb::none();
+    case Value::Kind::tensor: return nb::cast(value.tensor());
+    case Value::Kind::map: return nb::make_tuple(value.keys(), value.values());
+    case Value::Kind::sequence: break;
+  }
+  nb::list list;
+  for (const Value& element : value.elements()) list.append(value_out(element));
+  return list;
+}
+
+nb::list run(Model& model, const nb::list& inputs) {
+  std::vector<Value> given;
+  bool tensors = true;
+  for (nb::handle input : inputs) {
+    given.push_back(value_in(input));
+    tensors = tensors && given.back().kind() == Value::Kind::tensor;
+  }
+  for (const TensorInfo& output : model.outputs()) tensors = tensors && output.tensor;
+  nb::list results;
+  if (!tensors) {
+    for (const Value& value : value_of(unlocked([&] { return model.run_values(given); }))) results.append(value_out(value));
+    return results;
+  }
+  std::vector<Tensor> plain;
+  for (const Value& value : given) plain.push_back(value.tensor());
+  for (const Tensor& tensor : value_of(unlocked([&] { return model.run(plain); }))) results.append(nb::cast(tensor));
+  return results;
 }
 
 std::vector<Step> profile(Model& model, const std::vector<Tensor>& inputs, int runs) {
@@ -84,6 +120,7 @@ void bind_descriptions(nb::module_& module) {
                    "NumPy's name of the element type, \"float32\" and so on; None where the file does not say.")
       .def_prop_ro("shape", &shape_of, nb::sig("def shape(self) -> tuple[int | str | None, ...] | None"),
                    "Extents, outermost first; an open axis is its name or None. None where the file says nothing of the axes.")
+      .def_ro("tensor", &TensorInfo::tensor, "False for a sequence, a map or an optional.")
       .def(
           "__str__", [](const TensorInfo& info) { return to_string(info); },
           "\"f32[batch, 3, 224, 224]\"; what is open and has no name is ?.")
@@ -114,7 +151,8 @@ void bind_models(nb::module_& module) {
   nb::class_<Model>(module, "Model", "A model, ready to run on tensors.")
       .def_static("load", &load, "path"_a, "workers"_a, "precision"_a, "isa"_a)
       .def_static("from_bytes", &from_bytes, "data"_a, "workers"_a, "precision"_a, "isa"_a)
-      .def("run", &run, "inputs"_a, "New tensors, in the order of `outputs`.")
+      .def("run", &run, "inputs"_a, nb::sig("def run(self, inputs: list[typing.Any]) -> list[typing.Any]"),
+           "New tensors, lists of such (sequences), pairs of keys and values (maps) or None, in the order of `outputs`.")
       .def("profile", &profile, "inputs"_a, "runs"_a, "The mean time of each step over so many runs.")
       .def_prop_ro("inputs", [](const Model& model) { return model.inputs(); })
       .def_prop_ro("outputs", [](const Model& model) { return model.outputs(); })

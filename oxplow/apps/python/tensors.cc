@@ -47,6 +47,7 @@ constexpr ElementType kElementTypes[] = {
     {DType::f4e2m1, "float4_e2m1fn", std::nullopt},
     {DType::i2, "int2", std::nullopt},
     {DType::u2, "uint2", std::nullopt},
+    {DType::string, "string", std::nullopt},
 };
 
 const ElementType& element_type(DType dtype) {
@@ -58,7 +59,7 @@ const ElementType& element_type(DType dtype) {
 
 DType dtype_named(std::string_view name) {
   for (const ElementType& type : kElementTypes) {
-    if (type.name == name) return type.dtype;
+    if (type.name == name && type.dtype != DType::string) return type.dtype;
   }
   raise({ErrorCode::unsupported, "no tensor has elements of type " + std::string(name)});
 }
@@ -101,7 +102,25 @@ Tensor from_dlpack(AnyArray array) {
   return value_of(Tensor::borrow(dtype, Shape(std::span(shape)), data, owner_of(std::move(array))));
 }
 
+Tensor from_strings(const nb::list& values, const std::vector<int64_t>& shape) {
+  std::vector<std::string> texts;
+  for (nb::handle value : values) {
+    const auto text = nb::cast<nb::bytes>(value);
+    texts.emplace_back(text.c_str(), text.size());
+  }
+  return value_of(Tensor::strings(std::move(texts), Shape(std::span(shape))));
+}
+
+// As bytes: nobody says that they are UTF-8.
+nb::list strings_of(const Tensor& tensor) {
+  if (tensor.dtype() != DType::string) raise({ErrorCode::invalid_argument, "strings() of a tensor of numbers"});
+  nb::list strings;
+  for (std::string_view text : tensor.values<std::string_view>()) strings.append(nb::bytes(text.data(), text.size()));
+  return strings;
+}
+
 nb::object bytes_of(nb::pointer_and_handle<Tensor> self) {
+  if (self.p->dtype() == DType::string) raise({ErrorCode::invalid_argument, "bytes() of a tensor of strings"});
   const size_t shape[] = {self.p->bytes()};
   return nb::cast(nb::ndarray<nb::numpy, uint8_t>(const_cast<void*>(self.p->data()), 1, shape, self.h));
 }
@@ -135,6 +154,10 @@ void bind_tensors(nb::module_& module) {
       "knows the element type.")
       .def_static("from_bytes", &from_bytes, nb::arg("data"), nb::arg("dtype"), nb::arg("shape"),
                   "Borrows `data` as a tensor of this element type and shape; 4-bit elements lie two to a byte, low half first.")
+      .def_static("from_strings", &from_strings, nb::arg("values"), nb::arg("shape"),
+                  nb::sig("def from_strings(values: list[bytes], shape: collections.abc.Sequence[int]) -> Tensor"),
+                  "Copies strings, row-major.")
+      .def("strings", &strings_of, nb::sig("def strings(self) -> list[bytes]"), "The elements of a tensor of strings, row-major.")
       .def_static("from_dlpack", &from_dlpack, nb::arg("array"), nb::sig("def from_dlpack(array: typing.Any) -> Tensor"),
                   "Borrows a dense array, or a DLPack capsule of one.")
       .def_prop_ro(

@@ -93,5 +93,6 @@ std::span<const NamedRule> signal_rules();
 std::span<const NamedRule> feature_rules();
 std::span<const NamedRule> linear_rules();
 std::span<const NamedRule> tree_rules();
+std::span<const NamedRule> control_rules();
 
 }  // namespace oxplow

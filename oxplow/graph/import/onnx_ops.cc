@@ -8,6 +8,7 @@
 
 #include "oxplow/formats/onnx.h"
 #include "oxplow/graph/import/onnx_builder.h"
+#include "oxplow/tensor/strings.h"
 
 namespace oxplow {
 namespace {
@@ -20,8 +21,13 @@ Results identity(Builder& b) {
 Results constant(Builder& b) {
   const Attributes& a = b.node.attributes;
   Tensor value;
-  if (const Tensor* given = a.tensor("value")) {
+  if (const Tensor* given = a.tensor(a.has("sparse_value") ? "sparse_value" : "value")) {
     value = *given;
+  } else if (a.has("value_string")) {
+    value = string_tensor({a.text("value_string", "")}, Shape{});
+  } else if (a.has("value_strings")) {
+    const auto v = a.texts("value_strings");
+    value = string_tensor(v, Shape{static_cast<int64_t>(v.size())});
   } else if (a.has("value_float")) {
     value = Tensor::scalar<float>(a.number("value_float", 0));
   } else if (a.has("value_int")) {
@@ -33,7 +39,7 @@ Results constant(Builder& b) {
     const auto v = a.numbers("value_floats");
     value = Tensor::of<float>(v, Shape{static_cast<int64_t>(v.size())});
   } else {
-    return Error{ErrorCode::unsupported, "a Constant that is a string or sparse"};
+    return missing("the value");
   }
   return std::vector<ValueId>{b.graph.add_constant(std::move(value), b.node.name)};
 }
@@ -166,7 +172,7 @@ const std::map<std::string_view, Rule>& rules() {
         {"Xor", same},
     };
     for (auto family : {image_rules, movement_rules, number_rules, quantization_rules, sequence_rules, signal_rules,
-                        feature_rules, linear_rules, tree_rules}) {
+                        feature_rules, linear_rules, tree_rules, control_rules}) {
       for (const NamedRule& row : family()) all.emplace(row.op, row.rule);
     }
     return all;
@@ -183,7 +189,7 @@ std::string full_name(std::string_view domain, std::string_view op) {
 bool onnx_op_known(std::string_view domain, std::string_view op) { return rules().contains(full_name(domain, op)); }
 
 Results import_onnx_node(Graph& graph, const OnnxNode& node) {
-  if (node.opset == 6) OXPLOW_TRY(check_meaning_in_opset_6(graph, node));
+  if (node.opset == 6 && node.domain.empty()) OXPLOW_TRY(check_meaning_in_opset_6(graph, node));
   Builder builder(graph, node);
   return rules().at(full_name(node.domain, node.op))(builder);
 }

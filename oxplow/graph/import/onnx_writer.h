@@ -66,13 +66,35 @@ class OnnxWriter {
   }
   OnnxWriter& add_node(std::string_view op, std::span<const std::string_view> inputs, std::span<const std::string_view> outputs,
                        std::span<const std::pair<const char*, Attribute>> attributes, std::string_view op_domain) {
-    ProtobufWriter node;
-    for (std::string_view name : inputs) node.text(1, name);
-    for (std::string_view name : outputs) node.text(2, name);
-    node.text(3, std::string(op) + "_" + std::to_string(nodes_++)).text(4, op);
-    for (const auto& [name, value] : attributes) node.message(5, attribute(name, value));
+    ProtobufWriter node = node_proto(op, inputs, outputs, attributes);
     if (!op_domain.empty()) node.text(7, op_domain);
     graph_.message(1, node);
+    function_nodes_.message(7, node);
+    return *this;
+  }
+  // A node with graphs as attributes: what the bodies' writers have written so far.
+  OnnxWriter& control(std::string_view op, std::initializer_list<std::string_view> inputs,
+                      std::initializer_list<std::string_view> outputs,
+                      std::initializer_list<std::pair<const char*, const OnnxWriter*>> bodies,
+                      std::initializer_list<std::pair<const char*, Attribute>> attributes = {}) {
+    ProtobufWriter node = node_proto(op, {inputs.begin(), inputs.size()}, {outputs.begin(), outputs.size()},
+                                     {attributes.begin(), attributes.size()});
+    for (const auto& [name, body] : bodies) {
+      ProtobufWriter proto;
+      node.message(5, proto.text(1, name).message(6, body->graph_).varint(20, 5));
+    }
+    graph_.message(1, node);
+    return *this;
+  }
+  // A function of domain "local" with the nodes of `body`.
+  OnnxWriter& function(std::string_view name, std::initializer_list<std::string_view> inputs,
+                       std::initializer_list<std::string_view> outputs, const OnnxWriter& body) {
+    ProtobufWriter function, standard, local;
+    function.text(1, name).text(10, "local");
+    for (std::string_view input : inputs) function.text(4, input);
+    for (std::string_view output : outputs) function.text(5, output);
+    function.message(9, standard.varint(2, 20)).message(9, local.text(1, "local").varint(2, 1));
+    functions_.push_back(function.str() + body.function_nodes_.str());
     return *this;
   }
   // Anything else of GraphProto.
@@ -86,7 +108,12 @@ class OnnxWriter {
       if (!name.empty()) set.text(1, name);
       model.message(8, set.varint(2, version));
     }
-    return model.str();
+    std::string text = model.str();
+    for (const std::string& function : functions_) {
+      ProtobufWriter more;
+      text += more.text(25, function).str();
+    }
+    return text;
   }
 
   static ProtobufWriter tensor_proto(std::string_view name, const Tensor& tensor) {
@@ -97,6 +124,17 @@ class OnnxWriter {
   }
 
  private:
+  ProtobufWriter node_proto(std::string_view op, std::span<const std::string_view> inputs,
+                            std::span<const std::string_view> outputs,
+                            std::span<const std::pair<const char*, Attribute>> attributes) {
+    ProtobufWriter node;
+    for (std::string_view name : inputs) node.text(1, name);
+    for (std::string_view name : outputs) node.text(2, name);
+    node.text(3, std::string(op) + "_" + std::to_string(nodes_++)).text(4, op);
+    for (const auto& [name, value] : attributes) node.message(5, attribute(name, value));
+    return node;
+  }
+
   static int64_t element(DType dtype) {
     for (int64_t code = 1; code < 32; ++code) {
       if (onnx::dtype_of(static_cast<onnx::ElementType>(code)) == dtype) return code;
@@ -131,6 +169,8 @@ class OnnxWriter {
   }
 
   ProtobufWriter graph_;
+  ProtobufWriter function_nodes_;  // the nodes again, as a function has them
+  std::vector<std::string> functions_;
   std::vector<std::pair<std::string, int64_t>> opset_imports_;
   int nodes_ = 0;
 };
