@@ -2,13 +2,13 @@
 # Everything CI runs, in named and timed sections, stopping at the first that fails:
 #   tools/test.sh [section ...]
 # Sections are the functions section_<name> below. Each writes build/test-logs/<name>.log and has a limit in minutes; the whole
-# run has one too (OXPLOW_TEST_MINUTES, 65). The last section, python, prints
+# run has one too (OXPLOW_TEST_MINUTES, 80). The last section, python, prints
 # as it runs and ends with pytest's own summary.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 sections=(layers format build unit tiers gcc asan fuzz tsan arm venv models wheel onnx docs python)
-declare -A limit_minutes=([layers]=1 [format]=2 [build]=15 [unit]=12 [tiers]=12 [gcc]=15 [asan]=25 [tsan]=12 [fuzz]=8 [arm]=20 [venv]=15
+declare -A limit_minutes=([layers]=1 [format]=2 [build]=25 [unit]=15 [tiers]=15 [gcc]=25 [asan]=30 [tsan]=20 [fuzz]=8 [arm]=30 [venv]=15
                          [models]=15 [wheel]=15 [onnx]=6 [docs]=5 [python]=25)
 jobs=${JOBS:-$(nproc)}
 logs=build/test-logs
@@ -169,7 +169,7 @@ print_table() {
 # Runs one section under its limit; its output goes to its log, and to the terminal if it is the last one or V=1.
 run_section() {
   local name=$1 begin=$SECONDS status=0
-  local left=$((${OXPLOW_TEST_MINUTES:-65} * 60 - SECONDS)) limit=$((${limit_minutes[$name]} * 60))
+  local left=$((${OXPLOW_TEST_MINUTES:-80} * 60 - SECONDS)) limit=$((${limit_minutes[$name]} * 60))
   ((limit < left)) || limit=$((left > 1 ? left : 1))
   local command=(timeout --kill-after=10 "$limit" "$0" --inside "$name")
   if [[ $name == python || ${V:-} == 1 ]]; then
