@@ -50,7 +50,9 @@ constexpr bool is_float(DType dtype) { return dtype <= DType::bf16; }
 constexpr bool is_small_float(DType dtype) { return dtype >= DType::f8e4m3fn && dtype <= DType::f4e2m1; }
 constexpr bool is_unsigned(DType dtype) { return (dtype >= DType::u64 && dtype <= DType::u4) || dtype == DType::u2; }
 // Integers of any width; not booleans.
-constexpr bool is_integer(DType dtype) { return (dtype >= DType::i64 && dtype <= DType::u4) || dtype == DType::i2 || dtype == DType::u2; }
+constexpr bool is_integer(DType dtype) {
+  return (dtype >= DType::i64 && dtype <= DType::u4) || dtype == DType::i2 || dtype == DType::u2;
+}
 // Whether the type has a C++ type that visit() gives: not the packed and small ones, which are for storage.
 constexpr bool is_arithmetic(DType dtype) { return dtype <= DType::boolean && bits_of(dtype) >= 8; }
 
