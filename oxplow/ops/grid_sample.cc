@@ -124,9 +124,9 @@ AxisTaps axis_taps(const Sampling& s, double x, int64_t extent) {
   return taps;
 }
 
-// The weighted sum over the product of the axes' taps.
+// The weighted sum over the product of the axes' taps. Not inlined: g++ 12 would unroll it beyond the axes there are, and warn of that.
 template <typename T>
-Wide<T> sampled(const T* x, const AxisTaps* taps, const int64_t* extents, int axes) {
+[[gnu::noinline]] Wide<T> sampled(const T* x, const AxisTaps* taps, const int64_t* extents, int axes) {
   using C = Wide<T>;
   C sum = 0;
   if (axes == 0) return static_cast<C>(*x);

@@ -157,10 +157,9 @@ Results svm_classifier(Builder& b) {
   OXPLOW_ASSIGN(const ClassLabels labels, class_labels(b, "classlabels_ints", "classlabels_strings"));
   if (!a.integers("vectors_per_class").empty()) return vote_of_pairs(b, labels);
   OXPLOW_ASSIGN(const ValueId w, matrix(b, a.numbers("coefficients"), static_cast<int64_t>(labels.count), "coefficients"));
-  auto rho = a.numbers("rho");
+  const auto rho = a.numbers("rho");
   if (rho.empty()) return missing("rho");
-  rho.resize(1);
-  OXPLOW_ASSIGN(const ValueId scores, shifted(b, products(b, to_floats(b, b.node.input(0)), w), rho, 1, "rho"));
+  OXPLOW_ASSIGN(const ValueId scores, shifted(b, products(b, to_floats(b, b.node.input(0)), w), {rho[0]}, 1, "rho"));
   return classified(b, scores, labels, "", a.text("post_transform", "NONE"));
 }
 
