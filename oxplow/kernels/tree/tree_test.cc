@@ -62,7 +62,7 @@ class ForestMaker {
     b.missing_is_true = shape_.missing && random_() % 2 == 0;
     b.members_begin = static_cast<int32_t>(forest_.members.size());
     if (b.test == TreeTest::member) {
-      for (uint32_t i = random_() % 6; i > 0; --i) forest_.members.push_back(static_cast<double>(number(random_, shape_.cuts)));
+      for (auto i = random_() % 6; i > 0; --i) forest_.members.push_back(static_cast<double>(number(random_, shape_.cuts)));
     }
     b.members_end = static_cast<int32_t>(forest_.members.size());
     const auto at = forest_.branches.size();
