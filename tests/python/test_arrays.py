@@ -104,7 +104,7 @@ def test_a_view_keeps_its_tensor():
 
 @pytest.mark.parametrize("value, words", [
     (np.ones((1, 3), np.complex64), "complex64"),
-    (np.array([["a", "b", "c"]]), "which no tensor can hold"),
+    (np.array([["a", "b", "c"]]), "input 'a' is string[1, 3], the model wants f32[n, 3]"),
     (np.ones((1, 3), ">f4"), "which no tensor can hold"),
     (torch.ones(1, 3, dtype=torch.complex64), "DLPack type 5"),
     (OnAnotherDevice(), "another device"),
