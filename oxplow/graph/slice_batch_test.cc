@@ -119,7 +119,9 @@ SmallGraph many_large_images(int64_t batch) {
 std::vector<BatchLoop> loops_of(const Graph& graph) {
   TensorTypes types;
   for (ValueId id : graph.inputs) types.push_back(graph[id].type);
-  auto model = Model::from_graph(graph, {}, std::make_shared<ThreadPool>(2)).take();
+  ModelOptions options;
+  options.isa = best_isa();
+  auto model = Model::from_graph(graph, options, std::make_shared<ThreadPool>(2)).take();
   auto execution = model->prepare(types);
   EXPECT_TRUE(execution.ok()) << (execution.ok() ? "" : execution.error().message);
   return execution.ok() ? (*execution)->plan().loops : std::vector<BatchLoop>{};

@@ -33,7 +33,7 @@ Result<std::vector<Tensor>> run_ml(std::string_view op, const std::vector<Tensor
   if (!model.ok()) return model.error();
   auto graph = import_onnx(std::make_shared<const OnnxModel>(model.take()));
   if (!graph.ok()) return graph.error();
-  auto made = Model::from_graph(*graph, {}, std::make_shared<ThreadPool>(2));
+  auto made = Model::from_graph(*graph, {.isa = best_isa(), .passes = {}}, std::make_shared<ThreadPool>(2));
   if (!made.ok()) return made.error();
   return (*made)->run(inputs);
 }
